@@ -1,0 +1,62 @@
+"""Hide pictures in pictures that a generator makes from a shared key.
+
+key = csfnns.Key.new()
+stego = csfnns.hide("secret.jpg", key)
+picture = csfnns.reveal(stego, key)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from csfnns.api import Cover as Cover
+    from csfnns.api import Hidden as Hidden
+    from csfnns.api import Revealed as Revealed
+    from csfnns.api import hide as hide
+    from csfnns.api import make_cover as make_cover
+    from csfnns.api import reveal as reveal
+    from csfnns.errors import CsfnnsError as CsfnnsError
+    from csfnns.keys import Key as Key
+    from csfnns.keys import Ledger as Ledger
+    from csfnns.keys import key_from_passphrase as key_from_passphrase
+    from csfnns.keys import read_key as read_key
+    from csfnns.keys import write_key as write_key
+    from csfnns.profile import Profile as Profile
+    from csfnns.profile import make_profile as make_profile
+    from csfnns.search import Search as Search
+
+__version__ = "0.1.0"
+
+# Loaded when first used, so that `csfnns --help` never waits for torch.
+_HOMES = {
+    "csfnns.api": ("Cover", "Hidden", "Revealed", "hide", "make_cover", "reveal"),
+    "csfnns.errors": ("CsfnnsError",),
+    "csfnns.keys": ("Key", "Ledger", "key_from_passphrase", "read_key", "write_key"),
+    "csfnns.profile": ("Profile", "make_profile"),
+    "csfnns.search": ("Search",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Cover",
+    "CsfnnsError",
+    "Hidden",
+    "Key",
+    "Ledger",
+    "Profile",
+    "Revealed",
+    "Search",
+    "hide",
+    "key_from_passphrase",
+    "make_cover",
+    "make_profile",
+    "read_key",
+    "reveal",
+    "write_key",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'csfnns' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

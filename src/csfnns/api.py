@@ -1,0 +1,278 @@
+"""The two straight lines: hide and reveal.
+
+hide:   secret → codec.encode → target            ┐
+        key + message number → seeds → cover      ├→ search → δ → stego = cover + δ → file → read back → check
+                                     → decoders   ┘
+reveal: stego ─┐
+        key + message number → seeds → cover → δ = stego - cover → decoder → codec.decode → picture
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from csfnns.covers import make_generator
+from csfnns.errors import KeyFileError, NoMessageError, SearchError, UsageError
+from csfnns.keys import DEFAULT_RECEIVER, Key, Ledger
+from csfnns.measure import Figures, compare
+from csfnns.output import check_output_name, encode_picture, write_atomically, write_picture
+from csfnns.picture import Picture, fit, read_picture, restore
+from csfnns.words import words
+
+if TYPE_CHECKING:
+    from PIL import Image as Pil
+
+    from csfnns.payloads import Decoded
+    from csfnns.search import Progress, Search
+
+Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Pil.Image"
+"""Anything `read_picture` reads: a file's name or bytes, an array, a Pillow image."""
+
+WINDOW = 200
+"""How many numbers past the last known one a receiver looks at for the message of a picture."""
+LEAST_PSNR = 20.0
+"""A secret that the receiver would get below this many dB is not sent."""
+
+_PROBES = 64
+_NEAR = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A stego picture, checked as its receivers will see it."""
+
+    picture: Picture
+    """uint8 (H, W, 3)."""
+    message: int
+    """Number of the message: says which cover was used."""
+    stego: Figures
+    """Stego against cover."""
+    recovered: dict[str, Figures]
+    """What each receiver gets, against the secret as it was carried: both on the decoder's grid."""
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write to .png or lossless .webp. Raises PictureError."""
+        write_picture(self.picture, path, overwrite=overwrite)
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """A secret that was found."""
+
+    picture: Picture
+    """uint8 (H, W, 3), in the secret's true shape."""
+    message: int
+    receiver: str
+    expected_psnr: float | None
+    """Quality in dB that the receiver can tell without the original; None with the profile `paper`."""
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write to .png or lossless .webp. Raises PictureError."""
+        write_picture(self.picture, path, overwrite=overwrite)
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """The cover of one message and its fingerprint, which both ends compare."""
+
+    picture: Picture
+    fingerprint: str
+    """64 bits of SHA-256 of the pixels, as words to read out."""
+
+
+def hide(
+    secret: "Source | Mapping[str, Source]",
+    key: Key,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    album: str | os.PathLike[str] | None = None,
+    search: "Search | None" = None,
+    ledger: Ledger | None = None,
+    device: str = "cpu",
+    progress: "Progress | None" = None,
+) -> Hidden:
+    """Hide a picture, or one for each of several receivers, in a fresh cover of the key.
+
+    `secret` is a picture, or a mapping from receivers' names to pictures. With `out`, the file is written once it has been
+    decoded as every receiver will; until then nothing appears under that name. `search` overrides the
+    profile's settings. Each call uses up one message number of the ledger, whatever becomes of it.
+
+    Raises KeyFileError for a receiver's key, UsageError, PictureError, CoverError, CapacityError, LedgerError,
+    SearchError and Cancelled; then there is no file.
+    """
+    if key.role == "receiver":
+        hint = "To answer, make a key of your own with 'csfnns key new'."
+        raise KeyFileError("This is a receiver's key: it reveals, and does not hide.", hint)
+    sources = _by_receiver(secret, key)
+    files = [source for source in sources.values() if isinstance(source, (str, os.PathLike))]
+    path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files)
+    secrets = {name: read_picture(source) for name, source in sources.items()}
+    generator = make_generator(key.profile, None if album is None else Path(album))
+
+    message = (ledger or Ledger()).claim(key.id)
+    cover = generator(key.cover, message)
+    delta = _perturb(cover, secrets, key, message, search, device, progress)
+    data = encode_picture((cover + delta).astype(np.uint8), path.suffix.lower() if path else ".png")
+    hidden = _check(data, cover, secrets, key, message)
+    if path is not None:
+        write_atomically(data, path, overwrite=overwrite)
+    return hidden
+
+
+def reveal(
+    stego: "Source | Hidden",
+    key: Key,
+    *,
+    receiver: str | None = None,
+    message: int | None = None,
+    album: str | os.PathLike[str] | None = None,
+    ledger: Ledger | None = None,
+) -> Revealed:
+    """Reveal what is hidden in a stego picture for the key's receiver.
+
+    The cover is recognised among the numbers that may come next and those known before; `message` names the
+    number outright. Raises NoMessageError when there is nothing for this key, PictureError, UsageError,
+    CoverError and LedgerError.
+    """
+    picture = stego.picture if isinstance(stego, Hidden) else read_picture(stego)
+    name = _one_receiver(receiver, key)
+    if picture.shape != (key.profile.height, key.profile.width, 3):
+        raise NoMessageError(
+            f"The picture has {picture.shape[1]}x{picture.shape[0]} pixels, this key's have"
+            f" {key.profile.width}x{key.profile.height}.",
+            "Use the picture as it was sent, not cut or scaled, and the key that belongs to it.",
+        )
+    generator = make_generator(key.profile, None if album is None else Path(album))
+    ledger = ledger or Ledger()
+    if message is None:
+        message = _find(picture, key, generator, ledger)
+    delta = picture.astype(np.int16) - generator(key.cover, message)
+    found = _decode(delta, key, name, message)
+    ledger.mark_seen(key.id, name, message)
+    return Revealed(restore(found.grid, found.shape), message, name, found.expected_psnr)
+
+
+def make_cover(key: Key, message: int = 0, *, album: str | os.PathLike[str] | None = None) -> Cover:
+    """Cover of a message. That of message 0 is never sent: both ends make it and compare fingerprints.
+
+    Raises CoverError, and UsageError for a number that cannot be.
+    """
+    if message < 0:
+        raise UsageError(f"There is no message number {message}.", "Numbers start at 0, the check cover.")
+    picture = make_generator(key.profile, None if album is None else Path(album))(key.cover, message)
+    return Cover(picture, words(sha256(picture.tobytes()).digest(), 4))
+
+
+def _by_receiver(secret: "Source | Mapping[str, Source]", key: Key) -> "dict[str, Source]":
+    if isinstance(secret, Mapping):
+        unknown = [name for name in secret if name not in key.names]
+        if unknown or not secret:
+            hint = f"It holds: {', '.join(key.names)}."
+            raise UsageError(f"This key holds no receiver {', '.join(unknown) or 'for nothing'}.", hint)
+        return dict(secret)
+    return {_one_receiver(None, key): secret}
+
+
+def _one_receiver(name: str | None, key: Key) -> str:
+    if name is None and len(key.names) > 1:
+        raise UsageError("This key has several receivers.", f"Say which: {', '.join(key.names)}.")
+    if name is not None and name not in key.names:
+        raise UsageError(f"This key holds no receiver {name!r}.", f"It holds: {', '.join(key.names)}.")
+    return name or key.names[0]
+
+
+def _perturb(
+    cover: Picture,
+    secrets: Mapping[str, Picture],
+    key: Key,
+    message: int,
+    search: "Search | None",
+    device: str,
+    progress: "Progress | None",
+) -> npt.NDArray[np.int16]:
+    """δ in grey levels, (H, W, 3): one recovery term a receiver (Eq. 10)."""
+    import torch
+
+    from csfnns.decoders import make_decoder
+    from csfnns.payloads import make_codec
+    from csfnns.search import PRESETS, Distortion, Recovery, Weighted
+
+    settings = search or PRESETS[key.profile.name]
+    terms = [Weighted(Distortion(), 1.0)]
+    for name, picture in secrets.items():
+        target = make_codec(key.profile, key.header_seed(name, message)).encode(picture)
+        decoder = make_decoder(key.profile, key.decoder_seed(name, message)).to(device)
+        values, weights = (torch.from_numpy(x)[None].to(device) for x in (target.values, target.weights))
+        terms.append(Weighted(Recovery(decoder, values, weights), settings.beta))
+    image = torch.from_numpy(cover).to(device).permute(2, 0, 1)[None] / 255  # (1, 3, H, W)
+    start = key.decoder_seed(next(iter(secrets)), message)
+    delta = settings(image, terms, seed=start, progress=progress)
+    return np.ascontiguousarray(delta[0].permute(1, 2, 0).cpu().numpy())
+
+
+def _check(data: bytes, cover: Picture, secrets: Mapping[str, Picture], key: Key, message: int) -> Hidden:
+    """Read the file's bytes back and decode them as every receiver will. Raises SearchError."""
+    stego = read_picture(data)
+    delta = stego.astype(np.int16) - cover
+    recovered: dict[str, Figures] = {}
+    for name, secret in secrets.items():
+        hint = "Try again with more steps or a larger beta: the next message has another cover and decoder."
+        try:
+            grid = _decode(delta, key, name, message).grid
+        except NoMessageError as error:
+            raise SearchError(f"The search ended before {name}'s secret could be read.", hint) from error
+        recovered[name] = compare(grid, fit(secret, *grid.shape[:2]))
+        if recovered[name].psnr < LEAST_PSNR:
+            raise SearchError(f"{name}'s secret would arrive with {recovered[name].psnr:.1f} dB only.", hint)
+    return Hidden(stego, message, compare(cover, stego), recovered)
+
+
+def _decode(delta: npt.NDArray[np.int16], key: Key, receiver: str, message: int) -> Decoded:
+    """Secret in a perturbation of grey levels, (H, W, 3). Raises NoMessageError."""
+    if not delta.any():
+        hint = "Somebody may have sent the wrong file."
+        raise NoMessageError(f"This is the cover of message {message} itself: nothing is hidden in it.", hint)
+    import torch
+
+    from csfnns.decoders import make_decoder
+    from csfnns.payloads import make_codec
+
+    decoder = make_decoder(key.profile, key.decoder_seed(receiver, message))
+    with torch.inference_mode():
+        image = torch.from_numpy(delta).permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W)
+        output = decoder(image)[0].numpy()
+    return make_codec(key.profile, key.header_seed(receiver, message)).decode(output)
+
+
+def _find(picture: Picture, key: Key, generator: Any, ledger: Ledger) -> int:
+    """Number of the message whose cover resembles the picture. Raises NoMessageError."""
+    stream = key.cover.derive("csfnns/1/probes").stream()
+    rows = stream.integers(_PROBES, picture.shape[0])
+    columns = stream.integers(_PROBES, picture.shape[1])
+    colours = picture[rows, columns].astype(np.int16)
+    for number in _candidates(key, ledger, getattr(generator, "__len__", lambda: 2**32)()):
+        cover = generator.probe(key.cover, number, rows, columns)
+        if np.median(np.abs(colours - cover)) <= _NEAR:
+            return number
+    raise NoMessageError(
+        "This picture is made on none of this key's covers.",
+        "Check that it is the right key, and that the picture arrived unchanged. If the sender's messages are"
+        f" more than {WINDOW} ahead of what was received here, name the number with --message.",
+    )
+
+
+def _candidates(key: Key, ledger: Ledger, stop: int) -> Sequence[int]:
+    """Numbers that may come next, then those known here, latest first."""
+    seen = max((max(ledger.seen(key.id, name), default=0) for name in key.names), default=0)
+    last = max(seen, ledger.highest(key.id))
+    return [n for n in (*range(last + 1, last + 1 + WINDOW), *range(last, 0, -1)) if n < stop]
+
+
+__all__ = ["DEFAULT_RECEIVER", "Cover", "Hidden", "Revealed", "Source", "hide", "make_cover", "reveal"]

@@ -1,0 +1,37 @@
+"""What a decoder is, and the two layers that all of them share."""
+
+import torch
+from torch import Tensor, nn
+
+INSTANCE_NORM_EPSILON = 1e-5
+
+
+class Decoder(nn.Module):
+    """Fixed random network, grown from a key and never trained.
+
+    δ in [-1, 1], (N, 3, Hc, Wc) → output (N, 3, Hs, Ws): a picture in [0, 1], or the coefficients of one.
+    """
+
+    def forward(self, delta: Tensor) -> Tensor:
+        """Decode δ."""
+        raise NotImplementedError  # pragma: no cover
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalisation without affine parameters, each channel of each picture to mean 0 and variance 1.
+
+    Written out: torch's own gives a wrong input gradient behind a convolution in channels_last on the CPU.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, C, H, W), float32 or wider whatever the precision of x."""
+        x = x if x.dtype == torch.float64 else x.float()
+        centred = x - x.mean((2, 3), keepdim=True)
+        variance = centred.square().mean((2, 3), keepdim=True)
+        return centred * torch.rsqrt(variance + INSTANCE_NORM_EPSILON)
+
+
+def freeze(module: nn.Module) -> None:
+    """No gradients for weights: the search moves δ alone."""
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)

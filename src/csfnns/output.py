@@ -1,0 +1,124 @@
+"""Files that csfnns writes: lossless pictures without metadata, whole or not at all."""
+
+import contextlib
+import io
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from csfnns.errors import PictureError
+from csfnns.picture import Picture, check_picture
+
+_LOSSY = {".jpg", ".jpeg", ".jpe", ".jfif", ".avif", ".heic", ".heif", ".jxl", ".jp2"}
+
+
+def check_output_name(
+    path: str | os.PathLike[str], *, overwrite: bool = False, inputs: Iterable[str | os.PathLike[str]] = ()
+) -> Path:
+    """Path that `write_picture` can write to, checked before any work is done.
+
+    Raises PictureError for a lossy or unknown format, a folder that is missing or closed, a file that exists
+    (unless `overwrite`) and, always, for a file that is one of `inputs`.
+    """
+    path = Path(path)
+    _check_format(path)
+    if not path.parent.is_dir():
+        raise PictureError(f"There is no folder {path.parent}.", "Make it first, or choose another.")
+    if any(_same_file(path, source) for source in inputs):
+        raise PictureError(f"{path} is one of the inputs.", "Choose another output name.")
+    if path.is_dir():
+        raise PictureError(f"{path} is a folder.", "Choose another output name.")
+    if os.path.lexists(path) and not overwrite:
+        raise _exists(path)
+    if not os.access(path.parent, os.W_OK):
+        raise PictureError(f"Nothing can be written into {path.parent}.", "Check its permissions.")
+    return path
+
+
+def _check_format(path: Path) -> None:
+    suffix = path.suffix.lower()
+    if suffix in (".png", ".webp"):
+        return
+    if suffix in _LOSSY:
+        reason = f"{suffix} is a lossy format: it would destroy what is hidden."
+    elif suffix == ".gif":
+        reason = ".gif keeps 256 colours only: it would destroy what is hidden."
+    else:
+        reason = f"csfnns does not write {suffix} pictures." if suffix else f"{path} names no picture format."
+    raise PictureError(reason, "Name the file .png, or .webp (written lossless).")
+
+
+def _same_file(a: Path, b: str | os.PathLike[str]) -> bool:
+    try:
+        return a.samefile(b)
+    except OSError:  # one of them does not exist
+        return False
+
+
+def _exists(path: Path) -> PictureError:
+    return PictureError(f"{path} already exists.", "Choose another name, or allow overwriting.")
+
+
+def write_picture(picture: Picture, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write `picture`, uint8 (H, W, 3), as lossless .png or .webp that holds its pixels and no metadata.
+
+    The file appears whole or not at all. Raises UsageError for a wrong array, and PictureError as
+    `check_output_name` does, for sides over WebP's 16383, and when the disk refuses.
+    """
+    check_picture(picture)
+    path = check_output_name(path, overwrite=overwrite)
+    write_atomically(encode_picture(picture, path.suffix.lower()), path, overwrite=overwrite)
+
+
+def encode_picture(picture: Picture, suffix: str) -> bytes:
+    """File that holds the pixels and nothing else: PNG for .png, lossless WebP for .webp."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    image = Image.fromarray(picture)
+    if suffix == ".png":
+        image.save(buffer, "PNG")
+    elif max(image.size) > 16383:
+        raise PictureError("A .webp picture has at most 16383 pixels a side.", "Name the file .png.")
+    else:
+        image.save(buffer, "WEBP", lossless=True, exact=True)
+    return buffer.getvalue()
+
+
+def write_atomically(data: bytes, path: Path, *, overwrite: bool = False) -> None:
+    """Write `data` so that `path` holds all of it or is left as it was, even if the process is killed midway.
+
+    Without `overwrite` a file that appeared meanwhile is kept. Raises PictureError when the disk refuses.
+    """
+    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
+    try:
+        _write_through(temporary, data)
+        if overwrite:
+            temporary.replace(path)
+        else:
+            _rename_without_replacing(temporary, path)
+    except FileExistsError as error:
+        raise _exists(path) from error
+    except OSError as error:
+        raise PictureError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _rename_without_replacing(temporary: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: take the name first, then fill it in one step
+        path.open("xb").close()
+        temporary.replace(path)

@@ -1,0 +1,72 @@
+"""What the search minimises: terms, each with its weight and its share of the steps (Eq. 3, 6, 10)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from csfnns.decoders import Decoder
+
+
+@dataclass(frozen=True)
+class SearchState:
+    """What terms may look at."""
+
+    cover: Tensor
+    """(N, 3, H, W) in [0, 1]."""
+    delta: Tensor
+    """(N, 3, H, W) in [-1, 1], with the graph of the search's variable."""
+
+
+class Term(Protocol):
+    """One loss: (N,) values, unweighted, so that the batch size never rescales a gradient."""
+
+    def __call__(self, state: SearchState) -> Tensor:
+        """Values (N,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A term with its weight, counted from `start` to before `stop`, both as shares of all steps."""
+
+    term: Term
+    weight: float
+    start: float = 0.0
+    stop: float = float("inf")
+
+    def active(self, progress: float) -> bool:
+        """Whether the term counts at this share of the steps."""
+        return self.start <= progress < self.stop
+
+
+class Distortion:
+    """Mean square of δ: the first term of Eq. 3, as the authors' code has it."""
+
+    def __call__(self, state: SearchState) -> Tensor:
+        """Mean of δ², (N,)."""
+        return state.delta.square().mean((1, 2, 3))
+
+
+class Recovery:
+    """Weighted mean squared error of one receiver's decoder: ‖D(δ) - S‖ of Eq. 3, one term a receiver in Eq. 10."""
+
+    def __init__(self, decoder: Decoder, values: Tensor, weights: Tensor | None = None) -> None:
+        self.decoder = decoder
+        self.values = values  # (N, 3, Hs, Ws)
+        self.weights = weights  # likewise, or None where all count the same
+
+    def __call__(self, state: SearchState) -> Tensor:
+        """Mean of weights * (D(δ) - values)², (N,)."""
+        error = (self.decoder(state.delta).float() - self.values).square()
+        if self.weights is not None:
+            error = error * self.weights
+        return error.mean((1, 2, 3))
+
+
+def total(terms: Sequence[Weighted], state: SearchState, progress: float) -> Tensor:
+    """Sum of the active terms over the batch, a scalar."""
+    values = [each.weight * each.term(state) for each in terms if each.active(progress)]
+    return torch.stack(values).sum(dtype=torch.float32)
