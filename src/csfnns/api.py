@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from csfnns.covers import make_generator
-from csfnns.errors import KeyFileError, NoMessageError, SearchError, UsageError
+from csfnns.errors import DamagedError, KeyFileError, NoMessageError, SearchError, UsageError
 from csfnns.keys import DEFAULT_RECEIVER, Key, Ledger
 from csfnns.measure import Figures, compare
 from csfnns.output import check_output_name, encode_picture, write_atomically, write_picture
@@ -28,7 +28,8 @@ from csfnns.words import words
 if TYPE_CHECKING:
     from PIL import Image as Pil
 
-    from csfnns.payloads import Decoded
+    from csfnns.schemes import CsFnns
+    from csfnns.schemes.csfnns import ReceiverSeeds
     from csfnns.search import Progress, Search
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Pil.Image"
@@ -116,11 +117,15 @@ def hide(
     secrets = {name: read_picture(source) for name, source in sources.items()}
     generator = make_generator(key.profile, None if album is None else Path(album))
 
+    from csfnns.schemes import CsFnns
+
     message = (ledger or Ledger()).claim(key.id)
     cover = generator(key.cover, message)
-    delta = _perturb(cover, secrets, key, message, search, device, progress)
-    data = encode_picture((cover + delta).astype(np.uint8), path.suffix.lower() if path else ".png")
-    hidden = _check(data, cover, secrets, key, message)
+    scheme = CsFnns(key.profile, search, device)
+    targets = {_seeds(key, name, message): picture for name, picture in secrets.items()}
+    stego = scheme.embed(cover, targets, progress=progress)
+    data = encode_picture(stego, path.suffix.lower() if path else ".png")
+    hidden = _check(data, cover, secrets, key, message, scheme)
     if path is not None:
         write_atomically(data, path, overwrite=overwrite)
     return hidden
@@ -138,8 +143,8 @@ def reveal(
     """Reveal what is hidden in a stego picture for the key's receiver.
 
     The cover is recognised among the numbers that may come next and those known before; `message` names the
-    number outright. Raises NoMessageError when there is nothing for this key, PictureError, UsageError,
-    CoverError and LedgerError.
+    number outright. Raises NoMessageError when there is nothing for this key, DamagedError when it cannot be read
+    any more, PictureError, UsageError, CoverError and LedgerError.
     """
     picture = stego.picture if isinstance(stego, Hidden) else read_picture(stego)
     name = _one_receiver(receiver, key)
@@ -149,12 +154,23 @@ def reveal(
             f" {key.profile.width}x{key.profile.height}.",
             "Use the picture as it was sent, not cut or scaled, and the key that belongs to it.",
         )
+    from csfnns.schemes import CsFnns
+
     generator = make_generator(key.profile, None if album is None else Path(album))
     ledger = ledger or Ledger()
     if message is None:
         message = _find(picture, key, generator, ledger)
-    delta = picture.astype(np.int16) - generator(key.cover, message)
-    found = _decode(delta, key, name, message)
+    cover = generator(key.cover, message)
+    try:
+        found = CsFnns(key.profile).extract(picture, cover, _seeds(key, name, message))
+    except NoMessageError as error:
+        if np.array_equal(picture, cover):
+            raise
+        raise DamagedError(
+            f"This is the cover of message {message}, but no secret can be read from it.",
+            "Either the picture was changed on its way (re-saved, filtered, edited), or it holds nothing for"
+            f" {name}: ask for the file as it was written.",
+        ) from error
     ledger.mark_seen(key.id, name, message)
     return Revealed(restore(found.grid, found.shape), message, name, found.expected_psnr)
 
@@ -188,67 +204,28 @@ def _one_receiver(name: str | None, key: Key) -> str:
     return name or key.names[0]
 
 
-def _perturb(
-    cover: Picture,
-    secrets: Mapping[str, Picture],
-    key: Key,
-    message: int,
-    search: "Search | None",
-    device: str,
-    progress: "Progress | None",
-) -> npt.NDArray[np.int16]:
-    """δ in grey levels, (H, W, 3): one recovery term a receiver (Eq. 10)."""
-    import torch
+def _seeds(key: Key, name: str, message: int) -> "ReceiverSeeds":
+    from csfnns.schemes.csfnns import ReceiverSeeds
 
-    from csfnns.decoders import make_decoder
-    from csfnns.payloads import make_codec
-    from csfnns.search import PRESETS, Distortion, Recovery, Weighted
-
-    settings = search or PRESETS[key.profile.name]
-    terms = [Weighted(Distortion(), 1.0)]
-    for name, picture in secrets.items():
-        target = make_codec(key.profile, key.header_seed(name, message)).encode(picture)
-        decoder = make_decoder(key.profile, key.decoder_seed(name, message)).to(device)
-        values, weights = (torch.from_numpy(x)[None].to(device) for x in (target.values, target.weights))
-        terms.append(Weighted(Recovery(decoder, values, weights), settings.beta))
-    image = torch.from_numpy(cover).to(device).permute(2, 0, 1)[None] / 255  # (1, 3, H, W)
-    start = key.decoder_seed(next(iter(secrets)), message)
-    delta = settings(image, terms, seed=start, progress=progress)
-    return np.ascontiguousarray(delta[0].permute(1, 2, 0).cpu().numpy())
+    return ReceiverSeeds(key.decoder_seed(name, message), key.header_seed(name, message))
 
 
-def _check(data: bytes, cover: Picture, secrets: Mapping[str, Picture], key: Key, message: int) -> Hidden:
+def _check(
+    data: bytes, cover: Picture, secrets: Mapping[str, Picture], key: Key, message: int, scheme: "CsFnns"
+) -> Hidden:
     """Read the file's bytes back and decode them as every receiver will. Raises SearchError."""
     stego = read_picture(data)
-    delta = stego.astype(np.int16) - cover
     recovered: dict[str, Figures] = {}
     for name, secret in secrets.items():
         hint = "Try again with more steps or a larger beta: the next message has another cover and decoder."
         try:
-            grid = _decode(delta, key, name, message).grid
+            grid = scheme.extract(stego, cover, _seeds(key, name, message)).grid
         except NoMessageError as error:
             raise SearchError(f"The search ended before {name}'s secret could be read.", hint) from error
         recovered[name] = compare(grid, fit(secret, *grid.shape[:2]))
         if recovered[name].psnr < LEAST_PSNR:
             raise SearchError(f"{name}'s secret would arrive with {recovered[name].psnr:.1f} dB only.", hint)
     return Hidden(stego, message, compare(cover, stego), recovered)
-
-
-def _decode(delta: npt.NDArray[np.int16], key: Key, receiver: str, message: int) -> Decoded:
-    """Secret in a perturbation of grey levels, (H, W, 3). Raises NoMessageError."""
-    if not delta.any():
-        hint = "Somebody may have sent the wrong file."
-        raise NoMessageError(f"This is the cover of message {message} itself: nothing is hidden in it.", hint)
-    import torch
-
-    from csfnns.decoders import make_decoder
-    from csfnns.payloads import make_codec
-
-    decoder = make_decoder(key.profile, key.decoder_seed(receiver, message))
-    with torch.inference_mode():
-        image = torch.from_numpy(delta).permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W)
-        output = decoder(image)[0].numpy()
-    return make_codec(key.profile, key.header_seed(receiver, message)).decode(output)
 
 
 def _find(picture: Picture, key: Key, generator: Any, ledger: Ledger) -> int:
@@ -269,10 +246,11 @@ def _find(picture: Picture, key: Key, generator: Any, ledger: Ledger) -> int:
 
 
 def _candidates(key: Key, ledger: Ledger, stop: int) -> Sequence[int]:
-    """Numbers that may come next, then those known here, latest first."""
+    """Numbers around the last one known here: the next ones and the latest ones first."""
     seen = max((max(ledger.seen(key.id, name), default=0) for name in key.names), default=0)
     last = max(seen, ledger.highest(key.id))
-    return [n for n in (*range(last + 1, last + 1 + WINDOW), *range(last, 0, -1)) if n < stop]
+    numbers = range(1, min(last + WINDOW + 1, stop))
+    return sorted(numbers, key=lambda number: abs(number - last - 0.6))
 
 
 __all__ = ["DEFAULT_RECEIVER", "Cover", "Hidden", "Revealed", "Source", "hide", "make_cover", "reveal"]

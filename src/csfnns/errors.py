@@ -9,7 +9,7 @@ CsfnnsError                 message + hint; `exit_code` is what the command line
 ├── CoverError        6     no cover: album used up or changed, generator unknown
 ├── CapacityError     7     the payload does not fit
 ├── NoMessageError    8     nothing for this key in this picture
-│   └── DamagedError  9     this key's picture, but changed on its way
+│   └── DamagedError  9     this key's cover, but nothing readable on it
 ├── SearchError       10    the search did not end in a stego picture that decodes
 └── Cancelled         130   stopped by the caller
 """
@@ -76,7 +76,7 @@ class NoMessageError(CsfnnsError):
 
 
 class DamagedError(NoMessageError):
-    """The picture belongs to this key, but it was changed on its way."""
+    """The picture was made on this key's cover, but it was changed on its way or holds nothing for this receiver."""
 
     exit_code = 9
 

@@ -1,5 +1,8 @@
 """What a decoder is, and the two layers that all of them share."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +18,24 @@ class Decoder(nn.Module):
     def forward(self, delta: Tensor) -> Tensor:
         """Decode δ."""
         raise NotImplementedError  # pragma: no cover
+
+    def parts(self) -> "Sequence[Part]":
+        """Parts that can be searched one after another, so that memory does not grow with the picture."""
+        whole = slice(None)
+        return [Part(whole, whole, self, None)]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the picture that decodes on its own."""
+
+    rows: slice
+    columns: slice
+    """Where it is in δ."""
+    decoder: nn.Module
+    """δ of the part (N, 3, h, w) → its outputs, which flatten to (N, n)."""
+    places: Tensor | None
+    """Flat places of those n outputs in the decoder's output, (n,) int64; None when they are all of it in order."""
 
 
 class InstanceNorm(nn.Module):

@@ -44,7 +44,9 @@ class PixelCodec:
 
 def _neighbour_correlation(values: F32) -> float:
     """Mean correlation of pixels 2 apart, along rows and columns: shuffled outputs tie nearer ones together."""
-    centred = values - values.mean((1, 2), keepdims=True)
+    centred = values - values.mean(
+        (1, 2), keepdims=True, dtype=np.float64
+    )  # in float32, one colour has a variance
     variance = float(np.mean(centred**2)) + 1e-12
     down = float(np.mean(centred[:, 2:] * centred[:, :-2]))
     across = float(np.mean(centred[:, :, 2:] * centred[:, :, :-2]))

@@ -2,10 +2,10 @@
 
 from csfnns.search.box import bounds
 from csfnns.search.objective import Distortion, Recovery, SearchState, Term, Weighted
-from csfnns.search.sps import PRESETS, Progress, Search
+from csfnns.search.sps import Progress, Search, preset
+from csfnns.search.texture import texture_cost
 
 __all__ = [
-    "PRESETS",
     "Distortion",
     "Progress",
     "Recovery",
@@ -14,4 +14,6 @@ __all__ = [
     "Term",
     "Weighted",
     "bounds",
+    "preset",
+    "texture_cost",
 ]

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
-
-from csfnns.decoders import Decoder
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,8 @@ class Weighted:
     weight: float
     start: float = 0.0
     stop: float = float("inf")
+    steered: bool = False
+    """Whether a search with a target moves this weight (see steer.py): so for recovery terms."""
 
     def active(self, progress: float) -> bool:
         """Whether the term counts at this share of the steps."""
@@ -43,30 +43,41 @@ class Weighted:
 
 
 class Distortion:
-    """Mean square of δ: the first term of Eq. 3, as the authors' code has it."""
+    """Mean square of δ: the first term of Eq. 3, as the authors' code has it; `cost` weighs the pixels."""
+
+    def __init__(self, cost: Tensor | None = None) -> None:
+        self.cost = cost  # (N, 1 or 3, H, W), mean 1, or None where all count the same
 
     def __call__(self, state: SearchState) -> Tensor:
-        """Mean of δ², (N,)."""
-        return state.delta.square().mean((1, 2, 3))
+        """Mean of cost * δ², (N,)."""
+        square = state.delta.square()
+        return (square if self.cost is None else self.cost * square).mean((1, 2, 3))
 
 
 class Recovery:
     """Weighted mean squared error of one receiver's decoder: ‖D(δ) - S‖ of Eq. 3, one term a receiver in Eq. 10."""
 
-    def __init__(self, decoder: Decoder, values: Tensor, weights: Tensor | None = None) -> None:
+    def __init__(self, decoder: nn.Module, values: Tensor, weights: Tensor | None = None) -> None:
         self.decoder = decoder
-        self.values = values  # (N, 3, Hs, Ws)
-        self.weights = weights  # likewise, or None where all count the same
+        self.values = values.flatten(1)  # (N, n), whatever the shape of the decoder's output
+        self.weights = None if weights is None else weights.flatten(1)  # None where all count the same
 
     def __call__(self, state: SearchState) -> Tensor:
         """Mean of weights * (D(δ) - values)², (N,)."""
-        error = (self.decoder(state.delta).float() - self.values).square()
+        error = (self.decoder(state.delta).flatten(1) - self.values).square()
         if self.weights is not None:
             error = error * self.weights
-        return error.mean((1, 2, 3))
+        return error.mean(1)
 
 
-def total(terms: Sequence[Weighted], state: SearchState, progress: float) -> Tensor:
-    """Sum of the active terms over the batch, a scalar."""
-    values = [each.weight * each.term(state) for each in terms if each.active(progress)]
-    return torch.stack(values).sum(dtype=torch.float32)
+def evaluate(terms: Sequence[Weighted], state: SearchState, progress: float) -> list[tuple[Weighted, Tensor]]:
+    """Active terms with their unweighted values (N,)."""
+    return [(each, each.term(state)) for each in terms if each.active(progress)]
+
+
+def total(values: Sequence[tuple[Weighted, Tensor]], factor: float = 1.0) -> Tensor:
+    """Sum of weighted terms over the batch, a scalar; `factor` multiplies the weights that are steered."""
+    weights = [each.weight * (factor if each.steered else 1.0) for each, _ in values]
+    return torch.stack([w * value for w, (_, value) in zip(weights, values, strict=True)]).sum(
+        dtype=torch.float32
+    )

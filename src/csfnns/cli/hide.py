@@ -1,0 +1,134 @@
+"""`csfnns hide`."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from csfnns.cli import options, show
+from csfnns.cli.unlock import Choices, album_for, unlock
+from csfnns.errors import UsageError
+
+if TYPE_CHECKING:
+    from csfnns.api import Hidden
+    from csfnns.keys import Key
+    from csfnns.search import Search
+
+_ADDRESSED = re.compile(r"([a-z0-9-]{1,32})=(.+)", re.DOTALL)
+
+
+def hide(
+    secret: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PICTURE | NAME=PICTURE...", help="Secret, or one for each of some receivers."
+        ),
+    ],
+    out: options.PictureOut,
+    key: options.KeyFile = None,
+    passphrase: options.AskPassphrase = False,
+    passphrase_file: options.PassphraseFile = None,
+    insist: options.Insist = False,
+    profile: options.ProfileName = None,
+    size: options.Size = None,
+    bpp: options.Bpp = None,
+    generator: options.Generator = None,
+    album: options.Album = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of the search: more take longer and give finer results.")
+    ] = None,
+    beta: Annotated[
+        float | None,
+        typer.Option(help="Weight of the secret against the cover: more is clearer, and changes more."),
+    ] = None,
+    device: Annotated[
+        options.Device, typer.Option(help="Where the search runs; auto is cuda where there is one.")
+    ] = options.Device.auto,
+    overwrite: options.Overwrite = False,
+    json: options.AsJson = False,
+) -> None:
+    """Hide a picture in a fresh cover of the key.
+
+    Nothing is written until the file was decoded as every receiver will decode it. Each call uses up one message
+    number, so that no cover is used twice. --profile, --size, --bpp, --generator and --album go with a
+    passphrase; a key file holds them (but for the album's place).
+    """
+    chosen = Choices(profile, size, bpp, generator, album)
+    owner = unlock(key, passphrase, passphrase_file, insist, chosen, json=json)
+    secrets = _by_receiver(secret)
+
+    from csfnns import api
+
+    search, where = _search(owner, steps, beta), _device(device)
+    with show.searching(json=json) as progress:
+        hidden = api.hide(
+            secrets,
+            owner,
+            out=out,
+            overwrite=overwrite,
+            album=album_for(owner, album),
+            search=search,
+            device=where,
+            progress=progress,
+        )
+    if json:
+        recovered = {name: show.figures_json(each) for name, each in hidden.recovered.items()}
+        stego = show.figures_json(hidden.stego)
+        show.as_json({"file": str(out), "message": hidden.message, "stego": stego, "recovered": recovered})
+    else:
+        _explain(hidden, out, owner.profile.secret_size)
+
+
+def _by_receiver(secrets: list[str]) -> str | Mapping[str, str]:
+    """Secret, or secrets by receiver. A file whose name looks like NAME=PICTURE is meant by ./NAME=PICTURE."""
+    addressed = [_ADDRESSED.fullmatch(each) for each in secrets]
+    if len(secrets) == 1 and addressed[0] is None:
+        return secrets[0]
+    found: dict[str, str] = {}
+    for each, match in zip(secrets, addressed, strict=True):
+        if match is None:
+            hint = "Give NAME=PICTURE for each, such as bob=a.jpg carol=b.jpg."
+            raise UsageError(f"Nobody is named to receive {each}.", hint)
+        if match[1] in found:
+            raise UsageError(f"There are two pictures for {match[1]}.", "A message carries one for each.")
+        found[match[1]] = match[2]
+    return found
+
+
+def _search(key: "Key", steps: int | None, beta: float | None) -> "Search":
+    from csfnns.search import preset
+
+    settings = preset(key.profile)
+    if steps is not None:
+        settings = dataclasses.replace(settings, steps=steps)
+    if beta is not None:
+        settings = dataclasses.replace(settings, beta=beta)
+    return settings
+
+
+def _device(device: options.Device) -> str:
+    if device is options.Device.cpu:
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if device is options.Device.cuda:
+        raise UsageError(
+            "torch finds no CUDA device.", "'csfnns doctor' shows what it finds; try --device cpu."
+        )
+    return "cpu"
+
+
+def _explain(hidden: "Hidden", out: Path, carried: tuple[int, int]) -> None:
+    height, width = carried
+    show.text(f"{out}: message {hidden.message}")
+    receivers = {f"{name} against secret": each for name, each in hidden.recovered.items()}
+    show.figures_table({"stego against cover": hidden.stego} | receivers)
+    show.text(f"Stego, {show.decibels(hidden.stego.psnr)}: {show.about_stego(hidden.stego.psnr)}.")
+    for name, each in hidden.recovered.items():
+        show.text(f"What {name} gets, {show.decibels(each.psnr)}: {show.about_recovered(each.psnr)}.")
+    show.text(f"Secrets are carried, and compared here, as {width}x{height}.")

@@ -1,0 +1,115 @@
+"""`csfnns key`: make keys, and look at what is public in them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from csfnns.cli import options, show
+from csfnns.cli.unlock import Choices, load_key
+
+if TYPE_CHECKING:
+    from csfnns.keys import Key
+    from csfnns.profile import Profile
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make keys, and look at them.")
+
+
+@app.command()
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Key file to make, such as mine.key.")],
+    receiver: Annotated[
+        list[str] | None,
+        typer.Option("--receiver", metavar="NAME", help="A receiver with a key of his own; repeat for more."),
+    ] = None,
+    profile: options.ProfileName = None,
+    size: options.Size = None,
+    bpp: options.Bpp = None,
+    generator: options.Generator = None,
+    album: options.Album = None,
+    json: options.AsJson = False,
+) -> None:
+    """Make a key. An existing file is never replaced.
+
+    Without --receiver, sender and receiver share the one file. With receivers, each gets a file of his own, such as
+    team.bob.key next to team.key, that reveals what is hidden for him and nothing else.
+    """
+    from csfnns.keys import Key, receiver_path
+
+    chosen = Choices(profile, size, bpp, generator, album).make_profile()
+    key = Key.new(chosen, receiver or ())
+    _check_capacity(key)
+    files = {file: key}
+    for name in receiver or ():
+        files[receiver_path(file, name)] = key.for_receiver(name)
+    _write_all(files)
+    if json:
+        others = {name: str(receiver_path(file, name)) for name in receiver or ()}
+        show.as_json({"file": str(file), "receiver_files": others, **_public(key)})
+    else:
+        _explain(key, list(files))
+
+
+@app.command("show")
+def show_key(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Key file.")],
+    json: options.AsJson = False,
+) -> None:
+    """Show what is public in a key file: nothing of it is secret."""
+    key = load_key(file, json=json)
+    if json:
+        show.as_json(_public(key))
+        return
+    roles = {"sender": "sender: hides, and reveals", "receiver": "receiver: reveals, and does not hide"}
+    rows = {"id": key.id, "role": roles[key.role], "receivers": ", ".join(key.names)}
+    show.table(rows | _in_words(key.profile))
+
+
+def _check_capacity(key: "Key") -> None:
+    """Refuse now what no picture could ever be hidden with. Raises CapacityError."""
+    from csfnns.payloads import make_codec
+
+    make_codec(key.profile, key.header_seed(key.names[0], 1))
+
+
+def _write_all(files: "dict[Path, Key]") -> None:
+    """Write every key file, or none."""
+    from csfnns.keys import write_key
+
+    written: list[Path] = []
+    try:
+        for file, key in files.items():
+            write_key(key, file)
+            written.append(file)
+    except BaseException:
+        for file in written:
+            file.unlink(missing_ok=True)
+        raise
+
+
+def _explain(key: "Key", files: Sequence[Path]) -> None:
+    sender, *others = files
+    if others:
+        show.text(f"{sender}: yours, it hides and reveals for everybody")
+        for name, file in zip(key.names, others, strict=True):
+            show.text(f"{file}: give it to {name} alone")
+    else:
+        show.text(f"{sender}: the key; whoever has it can reveal. Give the receiver a copy")
+    show.table({"id": key.id} | _in_words(key.profile))
+    show.text("Hand keys over in person or by a safe channel, never along with the pictures.")
+    show.text("Then run 'csfnns cover -k FILE' at both ends: the same words mean that all fits.")
+
+
+def _in_words(profile: "Profile") -> dict[str, str]:
+    height, width = profile.secret_size
+    covers = f"{profile.width}x{profile.height}, generator {profile.generator}"
+    rows = {"profile": f"{profile.name}, version {profile.version}", "covers": covers}
+    rows["secrets"] = f"{profile.bpp} bits a cover pixel, carried as {width}x{height}"
+    rows["decoder"] = f"{profile.decoder}, {profile.channels} channels, {profile.weights} weights"
+    return rows | ({"album": profile.album} if profile.album else {})
+
+
+def _public(key: "Key") -> dict[str, Any]:
+    profile = key.profile.model_dump()
+    return {"id": key.id, "role": key.role, "receivers": list(key.names), "profile": profile}

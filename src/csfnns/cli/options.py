@@ -1,0 +1,69 @@
+"""Options that several commands share, so that they read the same everywhere."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from csfnns.errors import UsageError
+
+_KEY = "The key and its passphrase"
+_PROFILE = "Profile of a passphrase's key: the same at both ends"
+
+
+class Device(StrEnum):
+    """Where the search runs."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+    auto = "auto"
+
+
+KeyFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--key", "-k", metavar="FILE", help="Key file. [env var: CSFNNS_KEY]")
+]
+AskPassphrase: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--passphrase", help="Ask for a passphrase instead of a key file. [env var: CSFNNS_PASSPHRASE]"
+    ),
+]
+PassphraseFile: TypeAlias = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Passphrase: the first line of this file.")
+]
+Insist: TypeAlias = Annotated[bool, typer.Option("--insist", help="Accept a weak passphrase.")]
+
+ProfileName: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="standard|paper", help="Decoder family; standard unless given."),
+]
+Size: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="SIDE|WxH", help="Pixels of the covers: 512 or 768x512; multiples of 16."),
+]
+Bpp: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="24|6|1.5", help="Secret bits a cover pixel: more is finer, and shows more."),
+]
+Generator: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="abstract|folder", help="Where covers come from: grown, or an album.")
+]
+Album: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Album of covers, for generator folder. [env var: CSFNNS_ALBUM]"),
+]
+
+PictureOut: TypeAlias = Annotated[
+    Path, typer.Option("--out", "-o", metavar="FILE", help="Picture to write: .png or .webp.")
+]
+Overwrite: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Width and height of "512" or "768x512". Raises UsageError."""
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and len(side) < 6 for side in sides):
+        raise UsageError(f"{text!r} is no size.", "Give one side, 512, or width and height, 768x512.")
+    return int(sides[0]), int(sides[-1])

@@ -1,0 +1,105 @@
+"""`csfnns reveal`, and `csfnns cover`, with which both ends see that they have the same key."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from csfnns.cli import options, show
+from csfnns.cli.unlock import Choices, album_for, unlock
+
+if TYPE_CHECKING:
+    from csfnns.api import Revealed
+
+
+def reveal(
+    stego: Annotated[str, typer.Argument(metavar="PICTURE", help="Picture as it was sent.")],
+    out: options.PictureOut,
+    key: options.KeyFile = None,
+    passphrase: options.AskPassphrase = False,
+    passphrase_file: options.PassphraseFile = None,
+    insist: options.Insist = False,
+    profile: options.ProfileName = None,
+    size: options.Size = None,
+    bpp: options.Bpp = None,
+    generator: options.Generator = None,
+    album: options.Album = None,
+    receiver: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose secret, if the key has several receivers.")
+    ] = None,
+    message: Annotated[
+        int | None, typer.Option(metavar="N", help="Number of the message; found by itself unless given.")
+    ] = None,
+    overwrite: options.Overwrite = False,
+    json: options.AsJson = False,
+) -> None:
+    """Reveal what is hidden in a picture for this key.
+
+    A wrong key, a picture without a secret and a damaged one end in an error, and nothing is written.
+    """
+    chosen = Choices(profile, size, bpp, generator, album)
+    owner = unlock(key, passphrase, passphrase_file, insist, chosen, json=json)
+
+    from csfnns import api
+    from csfnns.output import check_output_name
+
+    check_output_name(out, overwrite=overwrite, inputs=[stego])
+    found = api.reveal(stego, owner, receiver=receiver, message=message, album=album_for(owner, album))
+    found.save(out, overwrite=overwrite)
+    if json:
+        height, width = found.picture.shape[:2]
+        content = {"file": str(out), "width": width, "height": height, "message": found.message}
+        show.as_json(content | {"receiver": found.receiver, "expected_psnr": found.expected_psnr})
+    else:
+        _explain(found, out)
+
+
+def cover(
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Write the check cover here: .png or .webp."),
+    ] = None,
+    key: options.KeyFile = None,
+    passphrase: options.AskPassphrase = False,
+    passphrase_file: options.PassphraseFile = None,
+    insist: options.Insist = False,
+    profile: options.ProfileName = None,
+    size: options.Size = None,
+    bpp: options.Bpp = None,
+    generator: options.Generator = None,
+    album: options.Album = None,
+    overwrite: options.Overwrite = False,
+    json: options.AsJson = False,
+) -> None:
+    """Show the fingerprint of the key's check cover, in words.
+
+    Both ends do this once and compare the words, on the phone for instance: the same words mean the same key, and
+    the same covers. The check cover is message 0 and never sent.
+    """
+    chosen = Choices(profile, size, bpp, generator, album)
+    owner = unlock(key, passphrase, passphrase_file, insist, chosen, json=json)
+
+    from csfnns import api
+    from csfnns.output import check_output_name, write_picture
+
+    if out is not None:
+        check_output_name(out, overwrite=overwrite)
+    check = api.make_cover(owner, album=album_for(owner, album))
+    if out is not None:
+        write_picture(check.picture, out, overwrite=overwrite)
+    if json:
+        file = None if out is None else str(out)
+        show.as_json({"fingerprint": check.fingerprint, "message": 0, "file": file})
+        return
+    show.text(check.fingerprint)
+    show.text("The other end must get the same words. Never send this cover with a secret in it.")
+
+
+def _explain(found: "Revealed", out: Path) -> None:
+    height, width = found.picture.shape[:2]
+    show.text(f"{out}: {width}x{height}, message {found.message} for {found.receiver}")
+    if found.expected_psnr is None:
+        show.text("How good it is cannot be told without the original.")
+    else:
+        quality = show.about_recovered(found.expected_psnr)
+        show.text(f"Estimated at {show.decibels(found.expected_psnr)}: {quality}.")

@@ -1,0 +1,5 @@
+"""Schemes: ways to hide secrets in a given cover and to get them back."""
+
+from csfnns.schemes.csfnns import CsFnns
+
+__all__ = ["CsFnns"]

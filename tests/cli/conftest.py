@@ -1,0 +1,78 @@
+"""Transcripts: commands as a person types them, with all that appears and the exit code if it is not 0."""
+
+import re
+import shlex
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from csfnns.cli.app import app
+from csfnns.covers import AbstractCovers
+from csfnns.picture import Picture
+from csfnns.stream import Seed
+
+
+@pytest.fixture(autouse=True)
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, and nothing set in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("CSFNNS_KEY", "CSFNNS_PASSPHRASE", "CSFNNS_ALBUM", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+    return tmp_path
+
+
+@pytest.fixture
+def photo(desk: Path) -> Picture:
+    """secret.png, 60x40."""
+    picture = AbstractCovers(64, 64)(Seed(bytes(32)), 3)[:40, :60]
+    Image.fromarray(np.ascontiguousarray(picture)).save(desk / "secret.png")
+    return picture
+
+
+@pytest.fixture
+def transcript() -> Callable[[str], None]:
+    """Run each line that starts with "$ " and compare what appears with the lines below it.
+
+    "..." stands for anything within a line, and alone on a line for any lines. "[exit N]" ends the output of a
+    command whose exit code is N instead of 0. Empty lines and the width of gaps do not count.
+    """
+    return _play
+
+
+@pytest.fixture
+def run() -> Callable[[str], str]:
+    """Run one command line: gives all that appears, in order, with "[exit N]" below it if N is not 0."""
+    return _run
+
+
+def _play(text: str) -> None:
+    steps = re.split(r"^\$ ", textwrap.dedent(text).strip(), flags=re.MULTILINE)[1:]
+    for step in steps:
+        command, _, expected = step.partition("\n")
+        seen = _run(command)
+        assert re.fullmatch(_pattern(expected.strip()), seen), f"$ {command}\n{seen}"
+
+
+def _run(command: str) -> str:
+    words = shlex.split(command)
+    assert words[0] == "csfnns"
+    result = CliRunner().invoke(app, words[1:], prog_name="csfnns")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    lines = [" ".join(line.split()) for line in result.output.splitlines() if line.strip()]
+    return "\n".join(lines + [f"[exit {result.exit_code}]"] * (result.exit_code != 0))
+
+
+def _pattern(expected: str) -> str:
+    lines = [" ".join(line.split()) for line in expected.splitlines()]
+    return "\n".join(r"[\s\S]*?" if line == "..." else _line_pattern(line) for line in lines)
+
+
+def _line_pattern(line: str) -> str:
+    return ".*".join(re.escape(part) for part in line.split("..."))

@@ -1,0 +1,56 @@
+"""What every test may ask for: a home of its own, fixed seeds, made-up pictures, and the real ones."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+# Before NumPy and torch are loaded: sums on one thread come out the same on every machine with these libraries.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+
+from csfnns.picture import Picture
+from csfnns.stream import Seed
+
+Scene = Callable[..., Picture]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of this test's ledger: no test ever touches the user's."""
+    folder = tmp_path / "csfnns-home"
+    monkeypatch.setenv("CSFNNS_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def seed() -> Seed:
+    return Seed(bytes(range(32)))
+
+
+@pytest.fixture(scope="session")
+def scene() -> Scene:
+    """Maker of pictures with what photographs have: slopes, edges, texture and colours; `which` tells them apart."""
+
+    def make(height: int, width: int, which: int = 0) -> Picture:
+        random = np.random.default_rng(which)
+        y, x = np.mgrid[:height, :width] / max(height, width)
+        a, b, c = random.uniform(2, 6, 3)
+        waves = np.stack([np.sin(a * x + k) * np.cos(b * y + c * k) for k in range(3)], axis=-1)
+        disc = np.hypot(x - random.uniform(0.2, 0.5), y - random.uniform(0.2, 0.5)) < 0.2
+        texture = 12 * random.standard_normal((height, width, 3)) * (x > 0.5)[..., None]
+        levels: Picture = np.clip(127 + 70 * waves - 60 * disc[..., None] + texture, 0, 255).astype(np.uint8)
+        return levels
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Folder of real pictures; the test is skipped where it is absent."""
+    default = Path(__file__).parents[1] / ".." / "shared" / "data"
+    folder = Path(os.environ.get("CSFNNS_DATA", default))
+    if not (folder / "secrets").is_dir():
+        pytest.skip(f"no real pictures in {folder}: set CSFNNS_DATA")
+    return folder

@@ -1,0 +1,186 @@
+"""Another program: decodes what csfnns hid, written from docs/format.md alone and without any of its code."""
+
+import hashlib
+import hmac
+import math
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
+
+Array = npt.NDArray[Any]
+
+
+def hkdf(secret: bytes, label: str) -> bytes:
+    return hmac.new(secret, label.encode() + b"\x01", hashlib.sha256).digest()
+
+
+class Stream:
+    def __init__(self, seed: bytes) -> None:
+        self.cipher = Cipher(algorithms.ChaCha20(seed, bytes(16)), mode=None).encryptor()
+
+    def take(self, n: int) -> bytes:
+        return self.cipher.update(bytes(n))
+
+    def words(self, n: int) -> list[int]:
+        data = self.take(8 * n)
+        return [int.from_bytes(data[i : i + 8], "little") for i in range(0, 8 * n, 8)]
+
+    def normals(self, n: int) -> Array:
+        return np.array([NormalDist().inv_cdf((2 * (word >> 12) + 1) / 2**53) for word in self.words(n)])
+
+    def signs(self, n: int) -> Array:
+        data = self.take((n + 7) // 8)
+        return np.array([2 * (data[i // 8] >> (i % 8) & 1) - 1 for i in range(n)])
+
+    def permutation(self, n: int) -> list[int]:
+        words = self.words(n)
+        return sorted(range(n), key=lambda i: (words[i], i))
+
+
+def orthogonal(seed: bytes, layer: int, out: int, into: int, kernel: int) -> Array:
+    """Weights (out, into, kernel, kernel) of layer 0, 1, …"""
+    normals = Stream(hkdf(seed, f"csfnns/1/weights/{layer}")).normals(out * into * kernel**2)
+    matrix = normals.reshape(out, -1)
+    q, r = np.linalg.qr(matrix if out >= matrix.shape[1] else matrix.T)
+    q = q * np.sign(np.diag(r))
+    return (q if out >= matrix.shape[1] else q.T).reshape(out, into, kernel, kernel)
+
+
+def convolve(x: Array, weights: Array) -> Array:
+    """Cross-correlation with zeros around: (into, H, W) → (out, H, W)."""
+    reach = weights.shape[2] // 2
+    height, width = x.shape[1:]
+    padded = np.pad(x, ((0, 0), (reach, reach), (reach, reach)))
+    result = np.zeros((len(weights), height, width))
+    for dy in range(2 * reach + 1):
+        for dx in range(2 * reach + 1):
+            shifted = padded[:, dy : dy + height, dx : dx + width]
+            result += np.tensordot(weights[:, :, dy, dx], shifted, 1)
+    return result
+
+
+def walsh_hadamard(x: Array) -> Array:
+    """Orthonormal transform of each row, in Sylvester's order."""
+    n = x.shape[1]
+    if n == 1:
+        return x
+    first, second = x[:, : n // 2], x[:, n // 2 :]
+    halves = [walsh_hadamard(first + second), walsh_hadamard(first - second)]
+    return np.concatenate(halves, axis=1) / math.sqrt(2)
+
+
+def spread(x: Array, seed: bytes, most: int) -> Array:
+    stream = Stream(seed)
+    order, signs = stream.permutation(len(x)), stream.signs(len(x))
+    block = min(len(x) & -len(x), most)
+    return walsh_hadamard(x[order].reshape(-1, block)).ravel() * signs
+
+
+def cuts(side: int, tile: int) -> list[slice]:
+    """Parts of a side."""
+    count = -(-side // tile)
+    edges = [side // 16 * i // count * 16 for i in range(count + 1)]
+    return [slice(edges[i], edges[i + 1]) for i in range(count)]
+
+
+class Reader:
+    """A receiver with the profile `standard`; `constants` is the document's table of them."""
+
+    def __init__(self, constants: dict[str, Any]) -> None:
+        self.constants = constants
+
+    def reveal(
+        self, delta: Array, decoder_seed: bytes, header_seed: bytes, channels: int, bpp: str
+    ) -> tuple[Array, tuple[int, int]]:
+        """Picture as carried, uint8 (H, W, 3), and its true shape; δ in grey levels, (H, W, 3)."""
+        output = self.decoder(delta.transpose(2, 0, 1) / 255, decoder_seed, channels, bpp)
+        block = 16
+        while output.shape[1] % block or output.shape[2] % block:
+            block //= 2
+        header = self.header(output, block, header_seed)
+        spectrum = int.from_bytes(header[14:], "big")
+        levels = [spectrum >> (5 * i) & 31 for i in range(24)]
+        coefficients = output * self.scales(levels, block, output.shape, self.constants["POWER"][bpp])
+        coefficients.flat[self.places(output.shape, block).ravel()] = 0
+        mean = np.frombuffer(header[11:14], np.uint8) / 255
+        pixels = np.clip(self.picture(coefficients, block) + mean, 0, 1)
+        shape = int.from_bytes(header[7:9], "big"), int.from_bytes(header[9:11], "big")
+        return np.rint(255 * pixels).astype(np.uint8), shape
+
+    def decoder(self, delta: Array, seed: bytes, channels: int, bpp: str) -> Array:
+        """Coefficients (3, Hs, Ws) of δ in [-1, 1], (3, H, W)."""
+        tile, ratio = self.constants["TILE"], {"24": 1, "6": 2, "1.5": 4}[bpp]
+        _, height, width = delta.shape
+        tiles = [delta[:, rows, columns] for rows in cuts(height, tile) for columns in cuts(width, tile)]
+        outputs = [self.network(part, seed, channels, bpp).ravel() for part in tiles]
+        mixed = [
+            spread(output, hkdf(seed, f"csfnns/1/tile/{i}"), self.constants["BLOCK"])
+            for i, output in enumerate(outputs)
+        ]
+        result = np.empty(3 * height * width // ratio**2)
+        result[Stream(hkdf(seed, "csfnns/1/places")).permutation(len(result))] = np.concatenate(mixed)
+        return result.reshape(3, height // ratio, width // ratio)
+
+    def network(self, delta: Array, seed: bytes, channels: int, bpp: str) -> Array:
+        """Outputs (3, hs, ws) of a tile, (3, h, w)."""
+        step, shuffle = self.constants["UNSHUFFLE"], self.constants["SHUFFLE"][bpp]
+        _, height, width = delta.shape
+        cells = delta.reshape(3, height // step, step, width // step, step).transpose(0, 2, 4, 1, 3)
+        x = cells.reshape(3 * step**2, height // step, width // step)
+        x = convolve(x, orthogonal(seed, 0, channels, len(x), 1))
+        x = np.where(x > 0, x, self.constants["SLOPE"] * x)
+        x = x - x.mean((1, 2), keepdims=True)
+        x = x / np.sqrt((x**2).mean((1, 2), keepdims=True) + self.constants["INSTANCE_NORM_EPSILON"])
+        x = convolve(x, orthogonal(seed, 1, 3 * shuffle**2, channels, 3))
+        h, w = x.shape[1:]
+        return (
+            x.reshape(3, shuffle, shuffle, h, w).transpose(0, 3, 1, 4, 2).reshape(3, h * shuffle, w * shuffle)
+        )
+
+    def places(self, shape: tuple[int, ...], block: int) -> Array:
+        """Places of the header's bits in the output, read row by row: (repeats, bits)."""
+        bits = 8 * self.constants["SIZE"]
+        n = math.prod(shape)
+        repeats = min(self.constants["REPEATS"], max(3, n // (16 * bits) | 1))
+
+        def order(place: int) -> tuple[bool, int, int]:
+            colour, row, column = np.unravel_index(place, shape)
+            return bool(colour == 0), -int((row % block) ** 2 + (column % block) ** 2), place
+
+        return np.array(sorted(range(n), key=order)[: repeats * bits]).reshape(repeats, bits)
+
+    def header(self, output: Array, block: int, seed: bytes) -> bytes:
+        votes = output.ravel()[self.places(output.shape, block)].sum(0)
+        data = bytes(np.packbits(votes > 0))
+        if hmac.new(seed, data[6:], hashlib.sha256).digest()[:6] != data[:6] or data[6] != 1:
+            raise ValueError("no message")
+        return data
+
+    def scales(self, levels: list[int], block: int, shape: tuple[int, ...], power: float) -> Array:
+        """What to multiply each output with, (3, Hs, Ws)."""
+        edges = self.constants["BAND_EDGES"]
+        band = np.array(
+            [[sum(u**2 + v**2 >= edge for edge in edges) for v in range(block)] for u in range(block)]
+        )
+        deviations = np.array([0.0 if level == 31 else 2 ** (3.5 - level / 2) for level in levels])
+        sigma = deviations.reshape(3, 8)[:, band]
+        scale = np.sqrt(sigma * sigma.mean()) / power
+        return np.tile(scale, (1, shape[1] // block, shape[2] // block))
+
+    def picture(self, coefficients: Array, block: int) -> Array:
+        """Pixels (Hs, Ws, 3) of coefficients (3, Hs, Ws), the mean colour still missing."""
+        place, frequency = np.arange(block)[:, None], np.arange(block)
+        dct = np.cos(np.pi * (2 * place + 1) * frequency / (2 * block)) * np.sqrt(2 / block)
+        dct[:, 0] /= np.sqrt(2)
+        _, height, width = coefficients.shape
+        colours = np.zeros_like(coefficients)
+        for top in range(0, height, block):
+            for left in range(0, width, block):
+                part = np.s_[:, top : top + block, left : left + block]
+                colours[part] = dct @ coefficients[part] @ dct.T
+        brightness, red_blue, green = colours
+        y, d, e = brightness / np.sqrt(3), red_blue / np.sqrt(2), green / np.sqrt(6)
+        return np.stack([y + d + e, y - 2 * e, y - d + e], axis=-1)

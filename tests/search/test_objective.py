@@ -1,0 +1,103 @@
+import pytest
+import torch
+from torch import Tensor
+
+from csfnns.decoders import Decoder
+from csfnns.search import Distortion, Recovery, SearchState, Weighted
+from csfnns.search.objective import evaluate, total
+
+
+class Doubling(Decoder):
+    """Decoder whose output can be told by hand."""
+
+    def forward(self, delta: Tensor) -> Tensor:
+        return 2 * delta
+
+
+class Fixed:
+    """Term with values of its own."""
+
+    def __init__(self, *values: float) -> None:
+        self.values = torch.tensor(values)
+
+    def __call__(self, state: SearchState) -> Tensor:
+        return self.values
+
+
+@pytest.fixture
+def state() -> SearchState:
+    """Two pictures, the second with a perturbation three times as strong."""
+    delta = torch.stack([torch.full((3, 4, 4), 0.1), torch.full((3, 4, 4), -0.3)])
+    return SearchState(torch.zeros_like(delta), delta)
+
+
+def test_distortion_is_the_mean_square_of_each_picture(state: SearchState) -> None:
+    torch.testing.assert_close(Distortion()(state), torch.tensor([0.01, 0.09]))
+
+
+def test_recovery_is_the_mean_squared_error_of_each_picture(state: SearchState) -> None:
+    term = Recovery(Doubling(), torch.full((2, 3, 4, 4), 0.5))
+    torch.testing.assert_close(term(state), torch.tensor([0.3**2, 1.1**2]))
+
+
+def test_recovery_weighs_its_errors(state: SearchState) -> None:
+    weights = torch.zeros(2, 3, 4, 4)
+    weights[:, :, 0] = 4.0  # a quarter of the places
+    term = Recovery(Doubling(), torch.full((2, 3, 4, 4), 0.5), weights)
+    torch.testing.assert_close(term(state), torch.tensor([0.3**2, 1.1**2]))
+
+
+def test_recovery_keeps_the_precision_of_the_target(state: SearchState) -> None:
+    values = torch.zeros(2, 3, 4, 4)
+    half = SearchState(state.cover, state.delta.bfloat16())
+    wide = SearchState(state.cover, state.delta.double())
+    assert Recovery(Doubling(), values)(half).dtype == torch.float32
+    assert Recovery(Doubling(), values.double())(wide).dtype == torch.float64
+
+
+def test_the_total_sums_weighted_terms_over_the_batch(state: SearchState) -> None:
+    terms = [Weighted(Fixed(1.0, 2.0), 1.0), Weighted(Fixed(10.0, 20.0), 0.5)]
+    assert float(total(evaluate(terms, state, 0.0))) == 3 + 15
+
+
+def test_the_batch_never_rescales_a_gradient() -> None:
+    """A picture's gradient is the same alone and in a batch."""
+    delta = torch.linspace(-1, 1, 96).reshape(2, 3, 4, 4)
+    terms = [Weighted(Distortion(), 1.0), Weighted(Recovery(Doubling(), torch.full((1, 3, 4, 4), 0.25)), 0.5)]
+
+    def gradient(part: Tensor) -> Tensor:
+        part = part.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(
+            total(evaluate(terms, SearchState(torch.zeros_like(part), part), 0.0)), part
+        )
+        return slope
+
+    torch.testing.assert_close(gradient(delta)[:1], gradient(delta[:1]))
+
+
+@pytest.mark.parametrize(
+    ("progress", "value"), [(0.0, 1.0), (0.29, 1.0), (0.3, 3.0), (0.69, 3.0), (0.7, 1.0)]
+)
+def test_a_term_counts_from_its_start_to_before_its_stop(
+    state: SearchState, progress: float, value: float
+) -> None:
+    terms = [Weighted(Fixed(1.0), 1.0), Weighted(Fixed(1.0), 2.0, start=0.3, stop=0.7)]
+    assert float(total(evaluate(terms, state, progress))) == value
+
+
+def test_a_term_counts_always_unless_told_otherwise() -> None:
+    assert all(Weighted(Fixed(1.0), 1.0).active(progress) for progress in (0.0, 0.5, 1.0))
+
+
+def test_a_factor_moves_the_steered_terms_alone(state: SearchState) -> None:
+    terms = [Weighted(Fixed(1.0), 1.0), Weighted(Fixed(10.0), 0.5, steered=True)]
+    assert float(total(evaluate(terms, state, 0.0), 4.0)) == 1 + 20
+
+
+def test_distortion_counts_pixels_at_their_cost(state: SearchState) -> None:
+    cost = torch.zeros(1, 1, 4, 4)
+    cost[..., 0] = 4.0
+    delta = state.delta.clone()
+    delta[..., 1:] = 9.0  # costs nothing
+    term = Distortion(cost)
+    torch.testing.assert_close(term(SearchState(state.cover, delta)), torch.tensor([0.01, 0.09]))

@@ -1,0 +1,243 @@
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from csfnns.covers.abstract import AbstractCovers
+from csfnns.decoders import make_decoder
+from csfnns.errors import Cancelled, SearchError, UsageError
+from csfnns.profile import make_profile
+from csfnns.search import Distortion, Recovery, Search, SearchState, Weighted, preset
+from csfnns.search.objective import evaluate, total
+from csfnns.stream import Seed
+
+SEED = Seed(bytes(range(32)))
+SHORT = Search(steps=30)
+SPACES = pytest.mark.parametrize(
+    "search",
+    [
+        SHORT,
+        Search(steps=30, space="tanh", epsilon=0.2, beta=0.5, learning_rate=10**-1.25, schedule="halving"),
+    ],
+    ids=["grid", "tanh"],
+)
+
+
+def covers(n: int) -> Tensor:
+    """Covers (n, 3, 64, 64) in [0, 1]."""
+    pictures = np.stack([AbstractCovers(64, 64)(SEED, message) for message in range(1, n + 1)])
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous() / 255
+
+
+def terms(n: int = 1, beta: float = 0.01) -> list[Weighted]:
+    """Loss of one receiver, targets of unit variance for each of n covers."""
+    profile = make_profile(width=64, height=64, channels=24)
+    normals = SEED.derive("targets").stream().normals(n * 3 * 32 * 32)
+    values = torch.from_numpy(normals).reshape(n, 3, 32, 32).float()
+    weights = torch.full_like(values, 0.004)
+    recovery = Recovery(make_decoder(profile, SEED), values, weights)
+    return [Weighted(Distortion(), 1.0), Weighted(recovery, beta)]
+
+
+def losses(cover: Tensor, levels: Tensor, each: list[Weighted]) -> float:
+    with torch.inference_mode():
+        return float(total(evaluate(each, SearchState(cover, levels.float() / 255), 1.0)))
+
+
+@SPACES
+def test_a_search_lowers_the_loss(search: Search) -> None:
+    cover, each = covers(1), terms(beta=search.beta)
+    noise = torch.from_numpy(SEED.stream().normals(cover.numel())).round().reshape(cover.shape)
+    found = search(cover, each, seed=SEED)
+    assert losses(cover, found, each) < 0.7 * losses(cover, noise, each)
+
+
+def test_more_steps_find_a_better_perturbation() -> None:
+    cover, each = covers(1), terms()
+    few, many = (Search(steps=n)(cover, each, seed=SEED) for n in (15, 60))
+    assert losses(cover, many, each) < losses(cover, few, each)
+
+
+def test_beta_trades_the_secret_against_the_stego() -> None:
+    cover = covers(1)
+    weak, strong = (SHORT(cover, terms(beta=beta), seed=SEED).float() for beta in (0.003, 0.1))
+    recovery = terms()[1].term
+    errors = [float(recovery(SearchState(cover, levels / 255))) for levels in (weak, strong)]
+    assert weak.square().mean() < strong.square().mean()
+    assert errors[1] < errors[0]
+
+
+@SPACES
+def test_a_search_is_deterministic(search: Search) -> None:
+    first, second = (search(covers(1), terms(), seed=SEED) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_the_seed_makes_the_first_guess() -> None:
+    first, second = (SHORT(covers(1), terms(), seed=s) for s in (SEED, SEED.derive("other")))
+    assert not torch.equal(first, second)
+
+
+def test_torchs_generator_plays_no_part() -> None:
+    results = []
+    for state in (1, 2):
+        torch.manual_seed(state)
+        results.append(SHORT(covers(1), terms(), seed=SEED))
+    assert torch.equal(*results)
+
+
+@SPACES
+def test_the_result_is_whole_levels_that_a_file_can_hold(search: Search) -> None:
+    cover = covers(1)
+    levels = search(cover, terms(), seed=SEED)
+    stego = (255 * cover).round() + levels
+    assert levels.dtype == torch.int16
+    assert levels.shape == cover.shape
+    assert 0 <= float(stego.min()) <= float(stego.max()) <= 255
+
+
+@pytest.mark.parametrize("space", ["grid", "tanh"])
+@pytest.mark.parametrize(("epsilon", "most"), [(0.004, 1), (0.012, 3)])
+def test_no_pixel_moves_further_than_epsilon(space: Any, epsilon: float, most: int) -> None:
+    search = Search(steps=30, space=space, epsilon=epsilon, learning_rate=0.5, start=3.0)
+    levels = search(covers(1), terms(beta=1.0), seed=SEED)
+    assert int(levels.abs().max()) == most
+
+
+def test_saturated_covers_stay_in_range() -> None:
+    cover = torch.zeros(1, 3, 64, 64)
+    cover[:, :, :, 32:] = 1
+    levels = SHORT(cover, terms(beta=0.1), seed=SEED)
+    assert int(levels[..., :32].min()) == 0 < int(levels[..., :32].max())
+    assert int(levels[..., 32:].max()) == 0 > int(levels[..., 32:].min())
+
+
+def test_the_cover_is_left_alone() -> None:
+    cover = covers(1)
+    SHORT(cover, terms(), seed=SEED)
+    assert torch.equal(cover, covers(1))
+    assert not cover.requires_grad
+
+
+def test_progress_counts_every_step() -> None:
+    seen: list[tuple[int, int]] = []
+    Search(steps=5)(covers(1), terms(), seed=SEED, progress=lambda done, steps: seen.append((done, steps)))
+    assert seen == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+
+
+@pytest.mark.parametrize("at", [1, 3, 5])
+def test_progress_cancels_by_returning_false(at: int) -> None:
+    seen: list[int] = []
+
+    def progress(done: int, steps: int) -> bool:
+        seen.append(done)
+        return done < at
+
+    with pytest.raises(Cancelled):
+        Search(steps=5)(covers(1), terms(), seed=SEED, progress=progress)
+    assert seen == list(range(1, at + 1))
+
+
+def test_watching_changes_nothing() -> None:
+    watched = SHORT(covers(1), terms(), seed=SEED, progress=lambda done, steps: True)
+    assert torch.equal(watched, SHORT(covers(1), terms(), seed=SEED))
+
+
+class Broken:
+    """Term without a value."""
+
+    def __call__(self, state: SearchState) -> Tensor:
+        return state.delta.mean((1, 2, 3)) * float("nan")
+
+
+@SPACES
+def test_a_search_that_diverges_says_so(search: Search) -> None:
+    with pytest.raises(SearchError, match="diverged"):
+        search(covers(1), [Weighted(Broken(), 1.0)], seed=SEED)
+
+
+class Counting(Distortion):
+    """Distortion that counts its steps."""
+
+    steps = 0
+
+    def __call__(self, state: SearchState) -> Tensor:
+        self.steps += 1
+        return super().__call__(state)
+
+
+def test_a_late_term_costs_nothing_before_its_start() -> None:
+    """As the paper's term against detectors: the last 100 of 1500 steps."""
+    late = Counting()
+    Search(steps=15)(covers(1), [*terms(), Weighted(late, 1.0, start=14 / 15)], seed=SEED)
+    assert late.steps == 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"steps": 0},
+        {"beta": 0},
+        {"beta": -1},
+        {"epsilon": 0},
+        {"epsilon": 1.1},
+        {"learning_rate": 0},
+        {"steps": float("nan")},
+        {"beta": float("nan")},
+        {"learning_rate": float("nan")},
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(UsageError) as error:
+        Search(**settings)
+    assert next(iter(settings)) in error.value.hint
+
+
+def test_the_papers_settings_are_those_of_section_4_1() -> None:
+    paper = preset(make_profile("paper"))
+    assert (paper.steps, paper.beta, paper.epsilon, paper.space) == (1500, 0.5, 0.2, "tanh")
+    assert paper.learning_rate == 10**-1.25
+    assert not paper.bf16
+
+
+def test_the_papers_rate_is_halved_every_500_steps() -> None:
+    paper = preset(make_profile("paper"))
+    rates = [paper._rate(step / 1500) / 10**-1.25 for step in range(1500)]
+    assert rates == [1] * 500 + [0.5] * 500 + [0.25] * 500
+
+
+def test_the_cosine_falls_from_the_rate_to_nothing() -> None:
+    search = Search(steps=100, learning_rate=0.7, schedule="cosine")
+    rates = [search._rate(step / 100) for step in range(100)]
+    assert rates[0] == 0.7
+    assert rates[50] == pytest.approx(0.35)
+    assert 0 < rates[-1] < 0.001
+    assert all(a > b for a, b in pairwise(rates))
+
+
+def test_covers_of_a_batch_are_searched_as_if_alone() -> None:
+    """From the same start (z = 0) each cover gets what it gets alone, but for the last bits of sums."""
+    search = Search(steps=12, space="tanh", epsilon=0.1, learning_rate=10**-1.25)
+    both, each = covers(2), terms(2, beta=0.5)
+    together = search(both, each, seed=SEED)
+    recovery = each[1].term
+    assert isinstance(recovery, Recovery)
+    assert recovery.weights is not None
+    for i in range(2):
+        own = Recovery(recovery.decoder, recovery.values[i : i + 1], recovery.weights[i : i + 1])
+        alone = search(both[i : i + 1], [each[0], Weighted(own, 0.5)], seed=SEED)
+        assert (together[i] != alone[0]).float().mean() < 0.01
+        assert int((together[i] - alone[0]).abs().max()) <= 1
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("bf16", [False, True])
+def test_precision_and_memory_format_make_no_other_result(layout: torch.memory_format, bf16: bool) -> None:
+    """Not bit for bit, but as good: the loss is that of float32 within 5 %."""
+    cover, each = covers(1), terms()
+    reference = losses(cover, SHORT(cover, each, seed=SEED), each)
+    found = Search(steps=30, bf16=bf16)(cover.contiguous(memory_format=layout), each, seed=SEED)
+    assert losses(cover, found, each) == pytest.approx(reference, rel=0.05)

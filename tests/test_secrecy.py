@@ -1,0 +1,142 @@
+"""The perturbation tells nothing of the secret to whoever subtracts the cover without the decoder's key.
+
+benchmarks/secrecy.py holds the same bars over ten pairs of real pictures. Here are few and small ones, so each
+bound allows for the sample: what perfectly independent levels show by chance is stated next to it.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from csfnns.covers.abstract import AbstractCovers
+from csfnns.measure import autocorrelation, energy_variation, local_energy
+from csfnns.picture import Picture, fit, read_picture
+from csfnns.profile import Profile, make_profile
+from csfnns.schemes import CsFnns
+from csfnns.schemes.csfnns import ReceiverSeeds
+from csfnns.search import preset
+from csfnns.stream import Seed
+
+SEED = Seed(bytes(range(32)))
+BLOCK = 16  # of the cover; 8 of the secret at 6 bpp
+LAGS = 4
+
+Delta = npt.NDArray[np.int16]
+
+
+def perturb(cover: Picture, secret: Picture, profile: Profile, seed: Seed, steps: int | None = None) -> Delta:
+    """δ in grey levels, found with the profile's own settings, or only so many steps."""
+    seeds = ReceiverSeeds(seed.derive("decoder"), seed.derive("header"))
+    search = preset(profile)
+    search = search if steps is None else replace(search, steps=steps)
+    return CsFnns(profile, search).embed(cover, {seeds: secret}).astype(np.int16) - cover
+
+
+def largest_autocorrelation(delta: Delta) -> float:
+    """Over all lags up to 4 and each channel."""
+    values = np.stack([autocorrelation(delta[..., c], LAGS) for c in range(3)])
+    values[:, LAGS, LAGS] = 0
+    return float(np.abs(values).max())
+
+
+def relative_variation(delta: Delta) -> float:
+    """Unevenness of δ's local energy over that of its own values in a random order."""
+    order = SEED.derive("shuffle").stream().permutation(delta.size)
+    shuffled = delta.reshape(-1)[order].reshape(delta.shape)
+    return energy_variation(delta, BLOCK) / energy_variation(shuffled, BLOCK)
+
+
+def energy_correlations(delta: Delta, secret: Picture, profile: Profile) -> tuple[float, float]:
+    """Correlation of δ's local energy with the secret's in matching blocks: about its mean, and of its texture."""
+    grid = fit(secret, *profile.secret_size).astype(np.float64)
+    coarse = grid.reshape(grid.shape[0] // 8, 8, grid.shape[1] // 8, 8, 3).mean((1, 3))
+    texture = grid - coarse.repeat(8, 0).repeat(8, 1)
+    here = local_energy(delta, BLOCK).ravel()
+    layout, detail = (local_energy(x, 8).ravel() for x in (grid - grid.mean((0, 1)), texture))
+    return float(np.corrcoef(here, layout)[0, 1]), float(np.corrcoef(here, detail)[0, 1])
+
+
+def half_busy(which: int) -> Picture:
+    """Secret (128, 128, 3) with as much layout as can be: noise and waves on one half, one grey on the other."""
+    random = np.random.default_rng(which)
+    y, x = np.mgrid[:128, :128]
+    busy = 127 + 60 * np.sin(x / (3 + which))[..., None] + 40 * random.standard_normal((128, 128, 3))
+    half = x < 64 if which % 2 else y < 64
+    return np.where(half[..., None], np.clip(busy, 0, 255), 90).astype(np.uint8)
+
+
+SMALL = make_profile(width=256, height=256)
+
+
+@pytest.fixture(scope="module")
+def small() -> list[tuple[Delta, Picture]]:
+    """Two perturbations of 256x256 covers and their secrets."""
+    covers = AbstractCovers(256, 256)
+    secrets = [half_busy(which) for which in range(2)]
+    return [
+        (perturb(covers(SEED, i + 1), secret, SMALL, SEED.derive(f"small/{i}")), secret)
+        for i, secret in enumerate(secrets)
+    ]
+
+
+def test_the_halves_of_the_secret_do_not_show(small: list[tuple[Delta, Picture]]) -> None:
+    """Energy where the secret is busy over where it is flat; independent levels are within 1 %."""
+    for which, (delta, _) in enumerate(small):
+        first, second = np.split(delta.astype(np.float64), 2, axis=1 if which % 2 else 0)
+        assert np.mean(first**2) / np.mean(second**2) == pytest.approx(1, abs=0.03)
+
+
+def test_blocks_of_the_secret_do_not_show(small: list[tuple[Delta, Picture]]) -> None:
+    """256 blocks: single correlations by chance are about 0.06, means of four sizes 0.05 ± 0.02."""
+    values = [energy_correlations(delta, secret, SMALL) for delta, secret in small]
+    assert np.mean(np.abs(values)) < 0.12
+
+
+def test_energy_is_even(small: list[tuple[Delta, Picture]]) -> None:
+    assert np.mean([relative_variation(delta) for delta, _ in small]) < 1.5
+
+
+def test_neighbours_are_uncorrelated(small: list[tuple[Delta, Picture]]) -> None:
+    """Single values by chance are about 1 / 256, the largest of 120 three to four times that."""
+    assert np.mean([largest_autocorrelation(delta) for delta, _ in small]) < 4.5 / 256
+
+
+def test_colours_are_uncorrelated(small: list[tuple[Delta, Picture]]) -> None:
+    for delta, _ in small:
+        between = np.asarray(np.corrcoef(delta.reshape(-1, 3).T))[np.triu_indices(3, 1)]
+        assert np.abs(between).max() < 4.5 / 256
+
+
+def test_the_measures_see_what_they_look_for() -> None:
+    """A perturbation that follows its secret, and is smooth, fails every bound above."""
+    secret = half_busy(1)
+    strength = np.where(np.arange(256) < 128, 2.0, 1.0)[None, :, None]
+    noise = SEED.stream().normals(256 * 256 * 3).reshape(256, 256, 3)
+    delta = np.rint(strength * (noise + 0.5 * np.roll(noise, 1, axis=1))).astype(np.int16)
+    assert min(energy_correlations(delta, secret, SMALL)) > 0.5
+    assert relative_variation(delta) > 3
+    assert largest_autocorrelation(delta) > 0.1
+
+
+@pytest.mark.data
+def test_real_pictures_do_not_show(data: Path) -> None:
+    """Two pairs at 512x512, with fewer steps than the profile's.
+
+    By chance: correlations 0.03, means of four sizes 0.025 ± 0.01; largest autocorrelations 0.006.
+    """
+    profile = make_profile()
+    covers = sorted((data / "covers" / "eval").glob("*.png"))[:2]
+    secrets = sorted((data / "secrets" / "imagenet").iterdir())[:2]
+    correlations, autocorrelations, variations = [], [], []
+    for cover, secret in zip(covers, secrets, strict=True):
+        picture = read_picture(secret)
+        delta = perturb(read_picture(cover), picture, profile, SEED.derive(cover.name), steps=120)
+        correlations.append(energy_correlations(delta, picture, profile))
+        autocorrelations.append(largest_autocorrelation(delta))
+        variations.append(relative_variation(delta))
+    assert np.mean(np.abs(correlations)) < 0.07
+    assert np.mean(autocorrelations) < 0.01
+    assert np.mean(variations) < 1.5
