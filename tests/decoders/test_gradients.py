@@ -61,6 +61,7 @@ def exact(name: str, bpp: str) -> Tensor:
 def test_gradients_agree_with_float64(name: str, bpp: str, bf16: bool, layout: torch.memory_format) -> None:
     decoder, delta, target, weights, beta = problem(name, bpp)
     delta = delta.float().contiguous(memory_format=layout).requires_grad_()
+    decoder = deepcopy(decoder).to(memory_format=layout)  # type: ignore[call-overload]
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         loss = loss_of(decoder, delta, target, weights, beta)
     (gradient,) = torch.autograd.grad(loss, delta)

@@ -89,15 +89,6 @@ def test_a_term_counts_always_unless_told_otherwise() -> None:
     assert all(Weighted(Fixed(1.0), 1.0).active(progress) for progress in (0.0, 0.5, 1.0))
 
 
-def test_a_factor_moves_the_steered_terms_alone(state: SearchState) -> None:
-    terms = [Weighted(Fixed(1.0), 1.0), Weighted(Fixed(10.0), 0.5, steered=True)]
+def test_a_factor_moves_the_growing_terms_alone(state: SearchState) -> None:
+    terms = [Weighted(Fixed(1.0), 1.0), Weighted(Fixed(10.0), 0.5, grows=True)]
     assert float(total(evaluate(terms, state, 0.0), 4.0)) == 1 + 20
-
-
-def test_distortion_counts_pixels_at_their_cost(state: SearchState) -> None:
-    cost = torch.zeros(1, 1, 4, 4)
-    cost[..., 0] = 4.0
-    delta = state.delta.clone()
-    delta[..., 1:] = 9.0  # costs nothing
-    term = Distortion(cost)
-    torch.testing.assert_close(term(SearchState(state.cover, delta)), torch.tensor([0.01, 0.09]))

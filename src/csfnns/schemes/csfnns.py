@@ -13,7 +13,7 @@ from csfnns.errors import NoMessageError
 from csfnns.payloads import Decoded, Target, make_codec
 from csfnns.picture import Picture
 from csfnns.profile import Profile
-from csfnns.search import Distortion, Progress, Recovery, Search, Weighted, preset, texture_cost
+from csfnns.search import Distortion, Progress, Recovery, Search, Weighted, preset
 from csfnns.stream import Seed
 
 
@@ -54,9 +54,8 @@ class CsFnns:
             window = each[0].rows, each[0].columns
             recoveries = map(self._recovery, each, targets)
             image = _image(cover[window]).to(self.device)
-            cost = texture_cost(image, search.texture) if search.texture else None
-            terms = [Weighted(Distortion(cost), 1.0)]
-            terms += [Weighted(recovery, search.beta, steered=True) for recovery in recoveries]
+            terms = [Weighted(Distortion(), 1.0)]
+            terms += [Weighted(recovery, search.beta, grows=True) for recovery in recoveries]
             report = _share(progress, i, len(parts))
             delta = search(image, terms, seed=start.derive(f"csfnns/1/part/{i}"), progress=report)
             stego[window] = cover[window] + delta[0].permute(1, 2, 0).cpu().numpy()

@@ -3,7 +3,6 @@
 from csfnns.search.box import bounds
 from csfnns.search.objective import Distortion, Recovery, SearchState, Term, Weighted
 from csfnns.search.sps import Progress, Search, preset
-from csfnns.search.texture import texture_cost
 
 __all__ = [
     "Distortion",
@@ -15,5 +14,4 @@ __all__ = [
     "Weighted",
     "bounds",
     "preset",
-    "texture_cost",
 ]

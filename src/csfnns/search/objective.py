@@ -34,8 +34,8 @@ class Weighted:
     weight: float
     start: float = 0.0
     stop: float = float("inf")
-    steered: bool = False
-    """Whether a search with a target moves this weight (see steer.py): so for recovery terms."""
+    grows: bool = False
+    """Whether the weight grows during the search (see sps.py): so for recovery terms."""
 
     def active(self, progress: float) -> bool:
         """Whether the term counts at this share of the steps."""
@@ -43,15 +43,11 @@ class Weighted:
 
 
 class Distortion:
-    """Mean square of δ: the first term of Eq. 3, as the authors' code has it; `cost` weighs the pixels."""
-
-    def __init__(self, cost: Tensor | None = None) -> None:
-        self.cost = cost  # (N, 1 or 3, H, W), mean 1, or None where all count the same
+    """Mean square of δ: the first term of Eq. 3, as the authors' code has it."""
 
     def __call__(self, state: SearchState) -> Tensor:
-        """Mean of cost * δ², (N,)."""
-        square = state.delta.square()
-        return (square if self.cost is None else self.cost * square).mean((1, 2, 3))
+        """Mean of δ², (N,)."""
+        return state.delta.square().mean((1, 2, 3))
 
 
 class Recovery:
@@ -76,8 +72,8 @@ def evaluate(terms: Sequence[Weighted], state: SearchState, progress: float) -> 
 
 
 def total(values: Sequence[tuple[Weighted, Tensor]], factor: float = 1.0) -> Tensor:
-    """Sum of weighted terms over the batch, a scalar; `factor` multiplies the weights that are steered."""
-    weights = [each.weight * (factor if each.steered else 1.0) for each, _ in values]
+    """Sum of weighted terms over the batch, a scalar; `factor` multiplies the weights that grow."""
+    weights = [each.weight * (factor if each.grows else 1.0) for each, _ in values]
     return torch.stack([w * value for w, (_, value) in zip(weights, values, strict=True)]).sum(
         dtype=torch.float32
     )

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from csfnns.errors import Cancelled, SearchError, UsageError
 from csfnns.profile import Profile
+from csfnns.search.adam import Adam
 from csfnns.search.box import LEVELS, IntegerGrid, Space, TanhBox
 from csfnns.search.objective import SearchState, Weighted, evaluate, total
-from csfnns.search.steer import Steering, decibels
 from csfnns.stream import Seed
 
 Progress = Callable[[int, int], bool | None]
@@ -41,12 +41,6 @@ class Search:
     """Deviation of the first guess, in grey levels (grid)."""
     round_from: float = 0.3
     """Share of the steps after which δ is whole grey levels (grid)."""
-    texture: float = 0.0
-    """How much more a change costs in flat places than in texture, 0…2 (see texture.py)."""
-    target_stego: float | None = None
-    """PSNR of the stego in dB to end at, if the steps suffice; β then is a first guess."""
-    target_recovered: float | None = None
-    """Likewise for the secret, as the decoder gives it before it is rounded to pixels."""
     bf16: bool = False
     """Convolutions in bfloat16. Everything else stays float32."""
 
@@ -65,14 +59,11 @@ class Search:
         the first guess. Raises Cancelled, and SearchError when the search diverges.
         """
         space = self._space(cover, seed)
-        optimiser = torch.optim.Adam([space.variable], lr=self.learning_rate, fused=True)
-        steering = Steering(self.target_stego, self.target_recovered)
+        optimiser = Adam(space.variable)
         for step in range(self.steps):
-            met = self._step(step / self.steps, cover, terms, space, optimiser, steering)
-            if progress is not None and progress(self.steps if met else step + 1, self.steps) is False:
+            self._step(step / self.steps, cover, terms, space, optimiser)
+            if progress is not None and progress(step + 1, self.steps) is False:
                 raise Cancelled("The search was cancelled.", "Nothing was written.")
-            if met:
-                break
         with torch.no_grad():
             delta = space.delta(1.0)
         if not bool(torch.isfinite(delta).all()):
@@ -90,32 +81,17 @@ class Search:
         cover: Tensor,
         terms: Sequence[Weighted],
         space: Space,
-        optimiser: torch.optim.Optimizer,
-        steering: Steering,
-    ) -> bool:
-        """One step; whether the targets were already met before it, which then changes nothing."""
-        for group in optimiser.param_groups:
-            group["lr"] = self._rate(progress)
-        optimiser.zero_grad(set_to_none=True)
+        optimiser: Adam,
+    ) -> None:
         with torch.autocast(cover.device.type, torch.bfloat16, enabled=self.bf16):
             state = SearchState(cover, space.delta(progress))
             values = evaluate(terms, state, progress)
-        if self._steers and progress >= self.round_from:
-            recovered = [float(value.detach().mean()) for each, value in values if each.steered]
-            stego = float(state.delta.detach().square().mean())
-            if steering.update(decibels(stego), decibels(max(recovered))):
-                return True
-        loss = total(values, steering.factor * self._growth(progress))
+        loss = total(values, self._growth(progress))
         # Adam ignores the scale of a loss but for its ε = 1e-8: the mean's gradients would drown in it.
         scale = space.variable[0].numel() if self.space == "grid" else 1
-        (scale * loss).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        (gradient,) = torch.autograd.grad(scale * loss, space.variable)
+        optimiser.step(gradient, self._rate(progress))
         space.project()
-        return False
-
-    @property
-    def _steers(self) -> bool:
-        return self.target_stego is not None or self.target_recovered is not None
 
     def _growth(self, progress: float) -> float:
         return float(self.growth ** max(0.0, (progress - self.round_from) / (1 - self.round_from)))
