@@ -8,7 +8,7 @@ reveal: stego ─┐
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from csfnns.covers import make_generator
 from csfnns.errors import DamagedError, KeyFileError, NoMessageError, SearchError, UsageError
-from csfnns.keys import DEFAULT_RECEIVER, Key, Ledger
+from csfnns.keys import DEFAULT_RECEIVER, Key, Ledger, check_message
 from csfnns.measure import Figures, compare
 from csfnns.output import check_output_name, encode_picture, write_atomically, write_picture
 from csfnns.picture import Picture, fit, read_picture, restore
@@ -28,6 +28,7 @@ from csfnns.words import words
 if TYPE_CHECKING:
     from PIL import Image as Pil
 
+    from csfnns.covers import CoverGenerator
     from csfnns.schemes import CsFnns
     from csfnns.schemes.csfnns import ReceiverSeeds
     from csfnns.search import Progress, Search
@@ -158,8 +159,10 @@ def reveal(
 
     generator = make_generator(key.profile, None if album is None else Path(album))
     ledger = ledger or Ledger()
-    if message is None:
-        message = _find(picture, key, generator, ledger)
+    if message is not None:
+        check_message(message)
+    numbers = _candidates(key, ledger, generator) if message is None else [message]
+    message = _find(picture, key, generator, numbers)
     cover = generator(key.cover, message)
     try:
         found = CsFnns(key.profile).extract(picture, cover, _seeds(key, name, message))
@@ -228,27 +231,28 @@ def _check(
     return Hidden(stego, message, compare(cover, stego), recovered)
 
 
-def _find(picture: Picture, key: Key, generator: Any, ledger: Ledger) -> int:
+def _find(picture: Picture, key: Key, generator: "CoverGenerator", numbers: Iterable[int]) -> int:
     """Number of the message whose cover resembles the picture. Raises NoMessageError."""
     stream = key.cover.derive("csfnns/1/probes").stream()
     rows = stream.integers(_PROBES, picture.shape[0])
     columns = stream.integers(_PROBES, picture.shape[1])
     colours = picture[rows, columns].astype(np.int16)
-    for number in _candidates(key, ledger, getattr(generator, "__len__", lambda: 2**32)()):
+    for number in numbers:
         cover = generator.probe(key.cover, number, rows, columns)
         if np.median(np.abs(colours - cover)) <= _NEAR:
             return number
     raise NoMessageError(
-        "This picture is made on none of this key's covers.",
+        "This picture is made on none of this key's covers, or on none that is due.",
         "Check that it is the right key, and that the picture arrived unchanged. If the sender's messages are"
         f" more than {WINDOW} ahead of what was received here, name the number with --message.",
     )
 
 
-def _candidates(key: Key, ledger: Ledger, stop: int) -> Sequence[int]:
+def _candidates(key: Key, ledger: Ledger, generator: "CoverGenerator") -> Sequence[int]:
     """Numbers around the last one known here: the next ones and the latest ones first."""
     seen = max((max(ledger.seen(key.id, name), default=0) for name in key.names), default=0)
     last = max(seen, ledger.highest(key.id))
+    stop = len(generator) if isinstance(generator, Sized) else last + WINDOW + 1
     numbers = range(1, min(last + WINDOW + 1, stop))
     return sorted(numbers, key=lambda number: abs(number - last - 0.6))
 

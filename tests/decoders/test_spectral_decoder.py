@@ -17,19 +17,19 @@ def numbers(rows: int, n: int) -> Tensor:
 @LENGTH
 def test_spreading_keeps_lengths(n: int, seed: Seed) -> None:
     x = numbers(3, n)
-    torch.testing.assert_close(Spread(n, seed)(x).norm(dim=1), x.norm(dim=1), rtol=1e-5, atol=0)
+    torch.testing.assert_close(Spread(n, seed.stream())(x).norm(dim=1), x.norm(dim=1), rtol=1e-5, atol=0)
 
 
 @LENGTH
 def test_unmixing_inverts_mixing(n: int, seed: Seed) -> None:
-    spread, x = Spread(n, seed), numbers(2, n)
+    spread, x = Spread(n, seed.stream()), numbers(2, n)
     torch.testing.assert_close(spread.unmix(spread.mix(x)), x, rtol=0, atol=1e-5)
     torch.testing.assert_close(spread.mix(spread.unmix(x)), x, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("n", [7, 12, 24, 48, 160])
 def test_the_gradient_is_that_of_the_explicit_matrix(n: int, seed: Seed) -> None:
-    spread = Spread(n, seed).double()
+    spread = Spread(n, seed.stream()).double()
     matrix = spread.mix(torch.eye(n, dtype=torch.float64))  # row i is the image of unit vector i
     x, weights = (each.double() for each in numbers(2, n))
     x = x[None].requires_grad_()
@@ -44,7 +44,7 @@ def test_the_gradient_is_that_of_the_explicit_matrix(n: int, seed: Seed) -> None
 def test_every_number_goes_in_equal_shares_to_a_whole_block(n: int, block: int, seed: Seed) -> None:
     unit = torch.zeros(1, n)
     unit[0, n // 3] = 1
-    image = Spread(n, seed)(unit)[0]
+    image = Spread(n, seed.stream())(unit)[0]
     reached = image[image != 0]
     assert len(reached) == block
     torch.testing.assert_close(reached.abs(), torch.full((block,), block**-0.5))
@@ -53,7 +53,7 @@ def test_every_number_goes_in_equal_shares_to_a_whole_block(n: int, block: int, 
 
 def test_spreading_depends_on_the_seed(seed: Seed) -> None:
     x = numbers(1, 3072)
-    a, b = Spread(3072, seed)(x)[0], Spread(3072, seed.derive("other"))(x)[0]
+    a, b = Spread(3072, seed.stream())(x)[0], Spread(3072, seed.derive("other").stream())(x)[0]
     assert abs(float(torch.corrcoef(torch.stack([a, b]))[0, 1])) < 0.08
 
 
@@ -61,12 +61,12 @@ def test_where_a_number_stood_does_not_show(seed: Seed) -> None:
     """Numbers from the first quarter alone reach each quarter with the same power."""
     x = numbers(1, 3 * 64 * 64)
     x[:, len(x[0]) // 4 :] = 0
-    power = Spread(x.shape[1], seed)(x).reshape(4, -1).square().mean(1)
+    power = Spread(x.shape[1], seed.stream())(x).reshape(4, -1).square().mean(1)
     torch.testing.assert_close(power, x.square().mean().expand(4), rtol=0.15, atol=0)
 
 
 def test_spreading_stays_float32_where_convolutions_are_bfloat16(seed: Seed) -> None:
-    spread, x = Spread(3 * 64 * 64, seed), numbers(1, 3 * 64 * 64)
+    spread, x = Spread(3 * 64 * 64, seed.stream()), numbers(1, 3 * 64 * 64)
     with torch.autocast("cpu", torch.bfloat16):
         y = spread(x)
     torch.testing.assert_close(y, spread(x), rtol=1e-5, atol=1e-5)

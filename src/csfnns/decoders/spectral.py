@@ -1,11 +1,13 @@
 """Our decoder: a shallow random network whose outputs, spread and interleaved by the key, are spectral coefficients.
 
-    δ ─ tiles ─ PixelUnshuffle(4) ─ Conv1x1 ─ LeakyReLU ─ InstanceNorm ─ Conv3x3 ─ PixelShuffle ─┐
-                (48, h/4, w/4)                                          (12 at 6 bpp)            │
-    coefficients ─ keyed places over all tiles ─ keyed signs ─ Hadamard ─ keyed permutation ─────┘
+    δ ─ tiles ─ keyed permutation ─ Conv1x1 ─ LeakyReLU ─ InstanceNorm ─ Conv3x3 ─┐
+                (48, h/4, w/4)                                      (12 at 6 bpp) │
+    coefficients ─ keyed places over all tiles ─ signs ─ Hadamard ─ permutation ──┘
 
 Why each part is there is measured in docs/research.md:
 
+- The levels of a tile are permuted first: all patches share the network's weights, which would show in δ as
+  correlations of neighbouring pixels and colours, small but enough for a detector.
 - Orthogonal weights and a steep LeakyReLU keep the map from δ to the coefficients well conditioned, so that a
   search of few steps on the integer grid finds small perturbations; in the 3x3 kernel neighbours share the work.
 - The outputs are not pixels but coefficients of an orthonormal transform of the secret (payloads/spectral.py).
@@ -19,17 +21,20 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise, product
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from csfnns.decoders.base import Decoder, InstanceNorm, Part
 from csfnns.decoders.initialise import initialise
 from csfnns.profile import GRID, Profile
-from csfnns.stream import Seed
+from csfnns.stream import Seed, Stream
 
 SLOPE = 0.5
-UNSHUFFLE = 4
-SHUFFLE = {"24": 4, "6": 2, "1.5": 1}
+PATCH = 4
+OUTPUTS = {"24": 48, "6": 12, "1.5": 3}
+"""Outputs of 48 levels, a patch of 4x4 pixels' worth."""
 TILE = 512
 BLOCK = 4096
 
@@ -41,24 +46,18 @@ class SpectralDecoder(Decoder):
 
     def __init__(self, profile: Profile, seed: Seed) -> None:
         super().__init__()
-        r = SHUFFLE[profile.bpp]
         self.network = nn.Sequential(
-            nn.PixelUnshuffle(UNSHUFFLE),  # (N, 48, h/4, w/4)
-            nn.Conv2d(3 * UNSHUFFLE**2, profile.channels, 1, bias=False),
+            nn.Conv2d(3 * PATCH**2, profile.channels, 1, bias=False),
             nn.LeakyReLU(SLOPE),
             InstanceNorm(),
-            nn.Conv2d(profile.channels, 3 * r**2, 3, padding=1, bias=False),
-            nn.PixelShuffle(r),  # (N, 3, hs, ws)
+            nn.Conv2d(profile.channels, OUTPUTS[profile.bpp], 3, padding=1, bias=False),
             nn.Flatten(),
         )
         initialise(self.network, seed, profile.weights, slope=SLOPE)
         self._shape = (3, *profile.secret_size)
-        ratio = profile.height // profile.secret_size[0]
         self._windows = list(product(cuts(profile.height), cuts(profile.width)))
         self.tiles = nn.ModuleList(
-            nn.Sequential(
-                self.network, Spread(3 * _area(window) // ratio**2, seed.derive(f"csfnns/1/tile/{i}"))
-            )
+            self._tile(seed.derive(f"csfnns/1/tile/{i}").stream(), *window, OUTPUTS[profile.bpp])
             for i, window in enumerate(self._windows)
         )
         order = seed.derive("csfnns/1/places").stream().permutation(math.prod(self._shape))
@@ -70,9 +69,14 @@ class SpectralDecoder(Decoder):
         mixed = torch.cat(outputs, 1)
         return torch.empty_like(mixed).index_copy(1, self.places, mixed).reshape(-1, *self._shape)
 
+    def _tile(self, stream: Stream, rows: slice, columns: slice, outputs: int) -> nn.Module:
+        height, width = (rows.stop - rows.start) // PATCH, (columns.stop - columns.start) // PATCH
+        interleave = Interleave(3 * PATCH**2, height, width, stream)
+        return nn.Sequential(interleave, self.network, Spread(outputs * height * width, stream))
+
     def parts(self) -> Sequence[Part]:
         """Return the tiles, row by row."""
-        sizes = [tile[1].n for tile in self.tiles]  # type: ignore[index]
+        sizes = [tile[-1].n for tile in self.tiles]  # type: ignore[index]
         places = torch.split(self.places, sizes)
         windows = zip(self._windows, self.tiles, places, strict=True)
         return [Part(rows, columns, tile, there) for (rows, columns), tile, there in windows]
@@ -85,9 +89,27 @@ def cuts(side: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(edges)]
 
 
-def _area(window: tuple[slice, slice]) -> int:
-    rows, columns = window
-    return int((rows.stop - rows.start) * (columns.stop - columns.start))
+class Interleave(nn.Module):
+    """Keyed permutation of a tile's levels into patches: (N, 3, h, w) → (N, patch, height, width)."""
+
+    order: Tensor
+    inverse: Tensor
+
+    def __init__(self, patch: int, height: int, width: int, stream: Stream) -> None:
+        super().__init__()
+        self._shape = (patch, height, width)
+        _register_order(self, stream.permutation(patch * height * width))
+
+    def forward(self, delta: Tensor) -> Tensor:
+        """Return the patches."""
+        levels = _Orthonormal.apply(delta.flatten(1), self._mix, self._unmix)  # type: ignore[no-untyped-call]
+        return levels.reshape(-1, *self._shape)
+
+    def _mix(self, x: Tensor) -> Tensor:
+        return x.index_select(1, self.order)
+
+    def _unmix(self, y: Tensor) -> Tensor:
+        return y.index_select(1, self.inverse)
 
 
 class Spread(nn.Module):
@@ -102,15 +124,13 @@ class Spread(nn.Module):
     left: Tensor
     right: Tensor
 
-    def __init__(self, n: int, seed: Seed) -> None:
+    def __init__(self, n: int, stream: Stream) -> None:
         super().__init__()
         self.n = n
-        stream = seed.stream()
         block = min(n & -n, BLOCK)
         side = 2 ** (block.bit_length() // 2)
         self._blocks = (-1, side, block // side)
-        self.register_buffer("order", torch.from_numpy(stream.permutation(n)))
-        self.register_buffer("inverse", torch.argsort(self.order))
+        _register_order(self, stream.permutation(n))
         self.register_buffer("signs", torch.from_numpy(stream.signs(n)).float())
         self.register_buffer("left", hadamard(side))
         self.register_buffer("right", hadamard(block // side))
@@ -122,16 +142,22 @@ class Spread(nn.Module):
 
     def mix(self, x: Tensor) -> Tensor:
         """Mix: the map itself, without a gradient."""
-        return self._hadamard(x[:, self.order]) * self.signs
+        return self._hadamard(x.index_select(1, self.order)) * self.signs
 
     def unmix(self, y: Tensor) -> Tensor:
         """Undo `mix`: inverse and transpose at once."""
-        return self._hadamard(y * self.signs)[:, self.inverse]
+        return self._hadamard(y * self.signs).index_select(1, self.inverse)
 
     def _hadamard(self, x: Tensor) -> Tensor:
         """Transform of the Kronecker product: rows and columns of each block, laid out as a matrix."""
         with torch.autocast(x.device.type, enabled=False):
             return (self.left @ (x.reshape(len(x), *self._blocks) @ self.right)).flatten(1)
+
+
+def _register_order(module: nn.Module, permutation: npt.NDArray[np.int64]) -> None:
+    """Buffers `order` and its `inverse`, as int32: half the memory to read at every step."""
+    module.register_buffer("order", torch.from_numpy(permutation.astype(np.int32)))
+    module.register_buffer("inverse", torch.from_numpy(np.argsort(permutation).astype(np.int32)))
 
 
 class _Orthonormal(torch.autograd.Function):

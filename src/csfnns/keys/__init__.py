@@ -2,7 +2,7 @@
 
 from csfnns.keys.files import KeyFileWarning, read_key, receiver_path, write_key
 from csfnns.keys.ledger import Ledger
-from csfnns.keys.material import DEFAULT_RECEIVER, LAST_MESSAGE, MAX_RECEIVERS, Key, Receiver
+from csfnns.keys.material import DEFAULT_RECEIVER, LAST_MESSAGE, MAX_RECEIVERS, Key, Receiver, check_message
 from csfnns.keys.passphrase import Strength, key_from_passphrase, strength
 from csfnns.keys.text import parse_key, render_key
 
@@ -15,6 +15,7 @@ __all__ = [
     "Ledger",
     "Receiver",
     "Strength",
+    "check_message",
     "key_from_passphrase",
     "parse_key",
     "read_key",

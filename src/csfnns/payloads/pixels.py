@@ -8,7 +8,7 @@ from csfnns.picture import Picture, fit
 from csfnns.profile import Profile
 from csfnns.stream import Seed
 
-LEAST_CORRELATION = 0.25
+LEAST_CORRELATION = 0.4
 
 
 class PixelCodec:
@@ -25,9 +25,12 @@ class PixelCodec:
         """Pixels in [0, 1], all of weight 1. Raises CapacityError for a secret that looks like noise."""
         pixels = fit(secret, self._height, self._width)
         values: F32 = pixels.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-        if _neighbour_correlation(values) < 2 * LEAST_CORRELATION:
+        if _neighbour_correlation(values) < 1.25 * LEAST_CORRELATION:
             hint = "Use the profile 'standard', which carries a check value."
-            raise CapacityError("With this profile a receiver could not tell this secret from noise.", hint)
+            raise CapacityError(
+                "With this profile a receiver could not tell this secret from a wrong key's noise.",
+                hint,
+            )
         return Target(values, np.ones_like(values))
 
     def decode(self, output: F32) -> Decoded:
@@ -43,11 +46,15 @@ class PixelCodec:
 
 
 def _neighbour_correlation(values: F32) -> float:
-    """Mean correlation of pixels 2 apart, along rows and columns: shuffled outputs tie nearer ones together."""
-    centred = values - values.mean(
+    """Mean correlation of adjacent pixels, along rows and columns.
+
+    Not of pixels 2 apart: PixelShuffle(2) takes those from the same channel, which ties them together in noise too.
+    """
+    mean = values.mean(
         (1, 2), keepdims=True, dtype=np.float64
-    )  # in float32, one colour has a variance
+    )  # in float32, one colour would have a variance
+    centred = values - mean
     variance = float(np.mean(centred**2)) + 1e-12
-    down = float(np.mean(centred[:, 2:] * centred[:, :-2]))
-    across = float(np.mean(centred[:, :, 2:] * centred[:, :, :-2]))
+    down = float(np.mean(centred[:, 1:] * centred[:, :-1]))
+    across = float(np.mean(centred[:, :, 1:] * centred[:, :, :-1]))
     return (down + across) / (2 * variance)

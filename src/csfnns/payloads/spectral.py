@@ -30,7 +30,7 @@ F64 = npt.NDArray[np.float64]
 POWER = {"24": 0.6, "6": 0.75, "1.5": 1.0}
 """Deviation τ of the targets. More drives the decoder into what it cannot follow, less wastes its range."""
 REPEATS = 9
-LEAST_WEIGHT = 5e-4  # a secret of one colour has no coefficients, but a header all the same
+LEAST_WEIGHT = 2e-3  # a secret of one colour has no coefficients, but a header all the same
 BAND_EDGES = (1, 2, 6, 16, 36, 81, 169)
 """Squared frequencies u² + v² at which bands 1…7 begin; band 0 is the block's mean."""
 
@@ -82,7 +82,7 @@ class SpectralCodec:
         pixels = inverse(_join(_split(values, self._block) * scale), self._block)
         grid = np.rint(255 * np.clip(pixels + np.array(header.mean) / 255, 0, 1)).astype(np.uint8)
         shape = restored_shape(header.height, header.width, self._height, self._width)
-        return Decoded(grid, shape, -10 * math.log10(error + 1e-12))
+        return Decoded(grid, shape, -10 * math.log10(error + 1 / (12 * 255**2)))  # rounded to levels, too
 
 
 def forward(pixels: F64, block: int) -> F64:
