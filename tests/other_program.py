@@ -72,8 +72,7 @@ def walsh_hadamard(x: Array) -> Array:
     return np.concatenate(halves, axis=1) / math.sqrt(2)
 
 
-def spread(x: Array, seed: bytes, most: int) -> Array:
-    stream = Stream(seed)
+def spread(x: Array, stream: Stream, most: int) -> Array:
     order, signs = stream.permutation(len(x)), stream.signs(len(x))
     block = min(len(x) & -len(x), most)
     return walsh_hadamard(x[order].reshape(-1, block)).ravel() * signs
@@ -115,30 +114,24 @@ class Reader:
         tile, ratio = self.constants["TILE"], {"24": 1, "6": 2, "1.5": 4}[bpp]
         _, height, width = delta.shape
         tiles = [delta[:, rows, columns] for rows in cuts(height, tile) for columns in cuts(width, tile)]
-        outputs = [self.network(part, seed, channels, bpp).ravel() for part in tiles]
-        mixed = [
-            spread(output, hkdf(seed, f"csfnns/1/tile/{i}"), self.constants["BLOCK"])
-            for i, output in enumerate(outputs)
-        ]
+        mixed = []
+        for i, part in enumerate(tiles):
+            stream = Stream(hkdf(seed, f"csfnns/1/tile/{i}"))
+            levels = part.ravel()[stream.permutation(part.size)]
+            patches = levels.reshape(48, part.shape[1] // 4, part.shape[2] // 4)
+            outputs = self.network(patches, seed, channels, bpp).ravel()
+            mixed.append(spread(outputs, stream, self.constants["BLOCK"]))
         result = np.empty(3 * height * width // ratio**2)
         result[Stream(hkdf(seed, "csfnns/1/places")).permutation(len(result))] = np.concatenate(mixed)
         return result.reshape(3, height // ratio, width // ratio)
 
-    def network(self, delta: Array, seed: bytes, channels: int, bpp: str) -> Array:
-        """Outputs (3, hs, ws) of a tile, (3, h, w)."""
-        step, shuffle = self.constants["UNSHUFFLE"], self.constants["SHUFFLE"][bpp]
-        _, height, width = delta.shape
-        cells = delta.reshape(3, height // step, step, width // step, step).transpose(0, 2, 4, 1, 3)
-        x = cells.reshape(3 * step**2, height // step, width // step)
+    def network(self, x: Array, seed: bytes, channels: int, bpp: str) -> Array:
+        """Outputs of a tile, (channels, h, w), from its patches, (48, h, w)."""
         x = convolve(x, orthogonal(seed, 0, channels, len(x), 1))
         x = np.where(x > 0, x, self.constants["SLOPE"] * x)
         x = x - x.mean((1, 2), keepdims=True)
         x = x / np.sqrt((x**2).mean((1, 2), keepdims=True) + self.constants["INSTANCE_NORM_EPSILON"])
-        x = convolve(x, orthogonal(seed, 1, 3 * shuffle**2, channels, 3))
-        h, w = x.shape[1:]
-        return (
-            x.reshape(3, shuffle, shuffle, h, w).transpose(0, 3, 1, 4, 2).reshape(3, h * shuffle, w * shuffle)
-        )
+        return convolve(x, orthogonal(seed, 1, self.constants["OUTPUTS"][bpp], channels, 3))
 
     def places(self, shape: tuple[int, ...], block: int) -> Array:
         """Places of the header's bits in the output, read row by row: (repeats, bits)."""

@@ -27,7 +27,7 @@ from csfnns.payloads import header, make_codec, pixels
 from csfnns.payloads import spectral as codec
 from csfnns.picture import RESTORE_LIMIT, Picture, read_picture, restored_shape
 from csfnns.stream import Seed, normal_quantile
-from other_program import Reader, convolve, hkdf, spread
+from other_program import Reader, Stream, convolve, hkdf, spread
 
 DOCS = Path(__file__).parents[1] / "docs"
 STORE = DOCS / "vectors.json"
@@ -64,8 +64,7 @@ def pattern(height: int, width: int) -> torch.Tensor:
 def constants() -> dict[str, Any]:
     return {
         "SLOPE": spectral.SLOPE,
-        "UNSHUFFLE": spectral.UNSHUFFLE,
-        "SHUFFLE": spectral.SHUFFLE,
+        "OUTPUTS": spectral.OUTPUTS,
         "TILE": spectral.TILE,
         "BLOCK": spectral.BLOCK,
         "INSTANCE_NORM_EPSILON": base.INSTANCE_NORM_EPSILON,
@@ -149,7 +148,7 @@ def make_near() -> dict[str, Any]:
     laws = ("xavier-normal", "xavier-uniform", "orthogonal", "kaiming", "uniform", "normal")
     return {
         "weights": {law: law_weights(law) for law in laws},
-        "spread": floats(Spread(96, SEED).mix(torch.arange(96.0)[None])[0, :4]),
+        "spread": floats(Spread(96, SEED.stream()).mix(torch.arange(96.0)[None])[0, :4]),
         "decoders": {f"{decoder}/{bpp}": network_output(decoder, bpp) for decoder, bpp in NETWORKS},
         "targets": floats(target.values[:, 1, 1]),
     }
@@ -253,7 +252,9 @@ def test_another_program_computes_the_decoder_as_the_document_says(bpp: str, wid
 
 def test_the_other_program_spreads_and_convolves_as_torch_does() -> None:
     x = np.arange(96.0)
-    assert np.allclose(spread(x, SEED.data, 4096), Spread(96, SEED).mix(torch.arange(96.0)[None])[0])
+    assert np.allclose(
+        spread(x, Stream(SEED.data), 4096), Spread(96, SEED.stream()).mix(torch.arange(96.0)[None])[0]
+    )
     image, kernel = np.mgrid[:2, :5, :7].sum(0) % 4.0, np.arange(54.0).reshape(3, 2, 3, 3)
     theirs = torch.nn.functional.conv2d(torch.from_numpy(image)[None], torch.from_numpy(kernel), padding=1)
     assert np.allclose(convolve(image, kernel), theirs[0])
