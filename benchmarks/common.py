@@ -118,6 +118,29 @@ def save(name: str, payload: dict[str, Any], out: Path | None = None) -> Path:
     return out
 
 
+class Log:
+    """Rows of a run that may be stopped and goes on: JSON lines beside the result.
+
+    Each row carries the commit, the seed and the data that made it; those of others are left alone and not used.
+    """
+
+    def __init__(self, name: str, arguments: argparse.Namespace) -> None:
+        self._path = (arguments.out or ROOT / "runs" / f"{name}.json").with_suffix(".jsonl")
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._origin = {"commit": _commit(), "seed": arguments.seed, "data": str(arguments.data)}
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        every = [json.loads(line) for line in lines]
+        self.rows = [row for row in every if row.items() >= self._origin.items()]
+        if len(self.rows) < len(every):
+            print(f"{len(every) - len(self.rows)} rows of other commits, seeds or data are not used")
+
+    def add(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Write a row down at once; returns it."""
+        with self._path.open("a") as file:
+            file.write(json.dumps(row | self._origin) + "\n")
+        return row
+
+
 def environment() -> dict[str, Any]:
     """Machine, threads, versions and commit that a result belongs to."""
     import torch

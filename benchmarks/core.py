@@ -5,7 +5,6 @@ written and read back. `paper` runs the authors' 1500 steps and takes minutes a 
 down as it ends, and a run that was stopped goes on where it was.
 """
 
-import json
 import sys
 import tempfile
 import time
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from common import make_parser, pairs, print_table, save
+from common import Log, make_parser, pairs, print_table, save
 from csfnns.measure import compare
 from csfnns.output import write_picture
 from csfnns.picture import fit, read_picture
@@ -65,10 +64,8 @@ def main() -> int:
     if arguments.quick:
         counts = {"standard": 2, "paper": 0}
 
-    log = Path(arguments.out or f"runs/core-{arguments.secrets}-{arguments.bpp}.json").with_suffix(".jsonl")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    done = {(row["profile"], row["pair"]): row for row in rows}
+    log = Log(f"core-{arguments.secrets}-{arguments.bpp}", arguments)
+    done = {(row["profile"], row["pair"]): row for row in log.rows}
     # Profiles take turns, so that a machine that is busy for a while is busy for both.
     todo = sorted((i, name) for name, count in counts.items() for i in range(count))
     for i, name in todo:
@@ -78,9 +75,7 @@ def main() -> int:
         row = {"profile": name, "pair": i} | measure_pair(
             make_profile(name, bpp=arguments.bpp), *paths, arguments.seed
         )
-        done[name, i] = row
-        with log.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        done[name, i] = log.add(row)
         print(f"{name} pair {i}: " + ", ".join(f"{key} {row[key]:.4g}" for key in FIGURES), flush=True)
     return report(done, counts, arguments)
 
@@ -95,10 +90,10 @@ def report(done: dict[tuple[str, int], dict[str, Any]], counts: dict[str, int], 
         mean, spread, worst = values.mean(0), values.std(0, ddof=1 if count > 1 else 0), values.min(0)
         means[name] = dict(zip(FIGURES, mean.tolist(), strict=True))
         cells = [f"{m:.2f} ± {s:.2f}" if m > 1 else f"{m:.4f}" for m, s in zip(mean, spread, strict=True)]
-        table.append((name, count, *cells, f"{worst[0]:.2f} / {worst[2]:.2f}"))
+        table.append((name, count, *cells, f"{worst[0]:.2f}", f"{worst[2]:.2f}"))
         if arguments.bpp == "6" and (mean[0] < BARS[name][0] or mean[2] < BARS[name][1]):
             failed.append(f"{name}: below {BARS[name][0]} / {BARS[name][1]} dB")
-    print_table(("profile", "pairs", *FIGURES, "worst pair"), table)
+    print_table(("profile", "pairs", *FIGURES, "least stego", "least recovered"), table)
     if means.get("standard", {}).get("seconds", 0) > SECONDS:
         failed.append(f"standard: over {SECONDS} s a picture")
     if len(means) == 2:

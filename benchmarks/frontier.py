@@ -8,7 +8,6 @@ PSNR, its bits drawn as ±1 changes of sub-pixels, all at equal odds (payload-li
 """
 
 import io
-import json
 import math
 import resource
 import sys
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from common import make_parser, pairs, print_table, save
+from common import Log, make_parser, pairs, print_table, save
 from core import FIGURES, measure_pair
 from csfnns.measure import psnr
 from csfnns.picture import Picture, fit, read_picture
@@ -48,18 +47,14 @@ def main() -> int:
     beta = changes.pop("beta", preset(profile).beta)
 
     label = "-".join([arguments.profile, arguments.bpp, arguments.secrets, *sorted(arguments.set)])
-    log = Path(arguments.out or f"runs/frontier-{label}.json").with_suffix(".jsonl")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    done = {(row["factor"], row["pair"]): row for row in rows}
+    log = Log(f"frontier-{label}", arguments)
+    done = {(row["factor"], row["pair"]): row for row in log.rows}
     chosen = pairs(arguments.data, arguments.secrets, count)
     for factor in arguments.factors:
         for i, paths in enumerate(chosen):
             if (factor, i) not in done:
                 row = measure_pair(profile, *paths, arguments.seed, beta=factor * beta, **changes)
-                done[factor, i] = {"factor": factor, "pair": i} | row
-                with log.open("a") as file:
-                    file.write(json.dumps(done[factor, i]) + "\n")
+                done[factor, i] = log.add({"factor": factor, "pair": i} | row)
 
     points = [_point(factor * beta, [done[factor, i] for i in range(count)]) for factor in arguments.factors]
     size = profile.secret_size
@@ -87,7 +82,7 @@ def _point(beta: float, rows: list[dict[str, Any]]) -> dict[str, Any]:
     values = np.array([[row[figure] for figure in FIGURES] for row in rows])
     return {
         "mean": [beta, *values.mean(0).tolist()],
-        "spread": values.std(0).tolist(),
+        "spread": values.std(0, ddof=1 if len(rows) > 1 else 0).tolist(),
         "worst": [values[:, 0].min(), values[:, 2].min()],
     }
 
@@ -131,7 +126,8 @@ def plot(points: list[dict[str, Any]], limit: list[tuple[float, float]], title: 
         [p["worst"][0] for p in points], [p["worst"][1] for p in points], "v:", label="worst pair of each"
     )
     axes.plot(*zip(*limit, strict=True), "k--", label="coding limit (AVIF, ±1 at equal odds)")
-    axes.plot([41.9], [33.0], "rx", markersize=9, label="paper, with its denoiser (ImageNet)")
+    if "-6-imagenet" in title:
+        axes.plot([41.9], [33.0], "rx", markersize=9, label="the paper's own figures, with its denoiser")
     axes.set(xlabel="stego against cover, PSNR in dB", ylabel="recovered, PSNR in dB", title=title)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)

@@ -102,7 +102,7 @@ class Reader:
         header = self.header(output, block, header_seed)
         spectrum = int.from_bytes(header[14:], "big")
         levels = [spectrum >> (5 * i) & 31 for i in range(24)]
-        coefficients = output * self.scales(levels, block, output.shape, self.constants["POWER"][bpp])
+        coefficients = output * self.scales(levels, block, output.shape, self.constants["TARGET_STD"][bpp])
         coefficients.flat[self.places(output.shape, block).ravel()] = 0
         mean = np.frombuffer(header[11:14], np.uint8) / 255
         pixels = np.clip(self.picture(coefficients, block) + mean, 0, 1)
@@ -152,7 +152,7 @@ class Reader:
             raise ValueError("no message")
         return data
 
-    def scales(self, levels: list[int], block: int, shape: tuple[int, ...], power: float) -> Array:
+    def scales(self, levels: list[int], block: int, shape: tuple[int, ...], target_std: float) -> Array:
         """What to multiply each output with, (3, Hs, Ws)."""
         edges = self.constants["BAND_EDGES"]
         band = np.array(
@@ -160,7 +160,7 @@ class Reader:
         )
         deviations = np.array([0.0 if level == 31 else 2 ** (3.5 - level / 2) for level in levels])
         sigma = deviations.reshape(3, 8)[:, band]
-        scale = np.sqrt(sigma * sigma.mean()) / power
+        scale = np.sqrt(sigma * sigma.mean()) / target_std
         return np.tile(scale, (1, shape[1] // block, shape[2] // block))
 
     def picture(self, coefficients: Array, block: int) -> Array:

@@ -23,6 +23,7 @@ from csfnns.errors import (
     UsageError,
 )
 from csfnns.measure import psnr
+from csfnns.output import write_picture
 from csfnns.picture import Picture, fit, read_picture, restored_shape
 from csfnns.search import preset
 from csfnns.stream import Seed
@@ -224,8 +225,43 @@ def test_with_several_receivers_one_must_be_named(two: Hidden, secret: Picture) 
 
 @pytest.mark.parametrize("names", [["zoe"], ["ann", "zoe"], []])
 def test_secrets_go_to_receivers_of_the_key_only(names: list[str], secret: Picture) -> None:
-    with pytest.raises(UsageError, match="no receiver"):
+    with pytest.raises(UsageError, match="no receiver" if names else "no secret"):
         hide(dict.fromkeys(names, secret), team(), search=quick())
+
+
+def test_what_cannot_be_is_refused_before_a_number_is_used(secret: Picture) -> None:
+    crowd = Key.new(make_profile(width=128, height=128), [f"r{i}" for i in range(5)])
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    with pytest.raises(CapacityError, match="5 secrets"):
+        hide(dict.fromkeys(crowd.names, secret), crowd)
+    with pytest.raises(CapacityError, match="noise"):
+        hide(noise, Key.from_root(make_profile("paper", width=64, height=64), crowd.cover))
+    with pytest.raises(UsageError, match="device 'nowhere'"):
+        hide(secret, Key.from_root(make_profile(width=128, height=128), crowd.cover), device="nowhere")
+    uniform = make_profile("paper", width=64, height=64, weights="uniform")
+    with pytest.raises(UsageError, match="wrong key"):
+        hide(secret, Key.from_root(uniform, crowd.cover))
+    assert Ledger().highest(crowd.id) == 0
+    assert Ledger().highest(Key.from_root(uniform, crowd.cover).id) == 0
+
+
+def test_covers_that_resemble_each_other_are_told_apart(tmp_path: Path, secret: Picture) -> None:
+    """An album of small things on white: at nearly every pixel all its pictures are the same."""
+    for i in range(6):
+        page = np.full((128, 128, 3), 244, np.uint8)
+        page[20 * i : 20 * i + 12, 40:60] = 30 * i
+        write_picture(page, tmp_path / f"{i}.png")
+    fingerprint = FolderCovers(tmp_path, 128, 128).album_fingerprint
+    key = Key.new(make_profile(width=128, height=128, generator="folder", album=fingerprint))
+    sent = [hide(secret, key, album=tmp_path, search=quick()) for _ in range(3)]
+    for i, hidden in enumerate(sent):
+        receiver = Ledger(tmp_path / f"ledger{i}")
+        assert reveal(hidden, key, album=tmp_path, ledger=receiver).message == i + 1
+
+
+def test_a_number_of_numpy_is_a_number(hidden: Hidden, key: Key) -> None:
+    assert reveal(hidden, key, message=np.int64(hidden.message)).message == hidden.message
+    assert Ledger().seen(key.id, key.names[0]) == {hidden.message}
 
 
 def test_a_receivers_key_does_not_hide(secret: Picture) -> None:

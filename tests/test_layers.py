@@ -12,12 +12,11 @@ import csfnns
 
 ROOT = Path(csfnns.__file__).parent
 
-# docs/architecture.md draws the same: who stands in a line may import what stands in the lines above it.
+# As docs/architecture.md draws it, upside down: who stands in a line may import what stands in the lines above it.
 ORDER = [
     {"errors"},
-    {"picture"},
-    {"output", "profile", "stream", "words", "measure"},
-    {"keys", "covers", "decoders", "payloads"},
+    {"files", "picture", "profile", "stream", "words"},
+    {"keys", "covers", "decoders", "payloads", "output", "measure"},
     {"search"},
     {"schemes"},
     {"api"},
@@ -56,6 +55,12 @@ def test_every_part_has_its_place() -> None:
         path.name.removesuffix(".py") for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()
     }
     assert parts - {"__init__", "__pycache__", "py.typed"} == set(RANK)
+
+
+def test_the_architecture_document_draws_this_order() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text("utf-8")
+    drawing = text.partition("**Order of dependence**")[2].split("```")[1]
+    assert [set(line.split(" · ")) for line in drawing.strip().splitlines()] == ORDER[::-1]
 
 
 @EACH

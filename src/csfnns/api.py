@@ -8,7 +8,7 @@ reveal: stego ─┐
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +23,7 @@ from csfnns.keys import DEFAULT_RECEIVER, Key, Ledger, check_message
 from csfnns.measure import Figures, compare
 from csfnns.output import check_output_name, encode_picture, write_atomically, write_picture
 from csfnns.picture import Picture, fit, read_picture, restore
+from csfnns.profile import Profile
 from csfnns.words import words
 
 if TYPE_CHECKING:
@@ -102,9 +103,10 @@ def hide(
 ) -> Hidden:
     """Hide a picture, or one for each of several receivers, in a fresh cover of the key.
 
-    `secret` is a picture, or a mapping from receivers' names to pictures. With `out`, the file is written once it has been
-    decoded as every receiver will; until then nothing appears under that name. `search` overrides the
-    profile's settings. Each call uses up one message number of the ledger, whatever becomes of it.
+    `secret` is a picture, or a mapping from receivers' names to pictures. With `out`, the file is written once
+    it has been decoded as every receiver will; until then nothing appears under that name. `search` overrides
+    the profile's settings; `device` is a torch device for it, such as "cuda". What can be refused is refused
+    before a message number is used up; then one is, whatever becomes of the message.
 
     Raises KeyFileError for a receiver's key, UsageError, PictureError, CoverError, CapacityError, LedgerError,
     SearchError and Cancelled; then there is no file.
@@ -120,9 +122,11 @@ def hide(
 
     from csfnns.schemes import CsFnns
 
+    scheme = CsFnns(key.profile, search, device)
+    _check_wrong_keys_show(key.profile)
+    scheme.check(list(secrets.values()))
     message = (ledger or Ledger()).claim(key.id)
     cover = generator(key.cover, message)
-    scheme = CsFnns(key.profile, search, device)
     targets = {_seeds(key, name, message): picture for name, picture in secrets.items()}
     stego = scheme.embed(cover, targets, progress=progress)
     data = encode_picture(stego, path.suffix.lower() if path else ".png")
@@ -157,25 +161,24 @@ def reveal(
         )
     from csfnns.schemes import CsFnns
 
+    _check_wrong_keys_show(key.profile)
     generator = make_generator(key.profile, None if album is None else Path(album))
     ledger = ledger or Ledger()
-    if message is not None:
-        check_message(message)
-    numbers = _candidates(key, ledger, generator) if message is None else [message]
-    message = _find(picture, key, generator, numbers)
-    cover = generator(key.cover, message)
-    try:
-        found = CsFnns(key.profile).extract(picture, cover, _seeds(key, name, message))
-    except NoMessageError as error:
-        if np.array_equal(picture, cover):
-            raise
-        raise DamagedError(
-            f"This is the cover of message {message}, but no secret can be read from it.",
-            "Either the picture was changed on its way (re-saved, filtered, edited), or it holds nothing for"
-            f" {name}: ask for the file as it was written.",
-        ) from error
-    ledger.mark_seen(key.id, name, message)
-    return Revealed(restore(found.grid, found.shape), message, name, found.expected_psnr)
+    numbers = _candidates(key, ledger, generator) if message is None else [check_message(message)]
+    resembling = []
+    # Covers of one style can resemble each other, so the first that does need not be the one.
+    for number in _resembling(picture, key, generator, numbers):
+        resembling.append(number)
+        cover = generator(key.cover, number)
+        try:
+            found = CsFnns(key.profile).extract(picture, cover, _seeds(key, name, number))
+        except NoMessageError:
+            if np.array_equal(picture, cover):
+                raise
+            continue
+        ledger.mark_seen(key.id, name, number)
+        return Revealed(restore(found.grid, found.shape), number, name, found.expected_psnr)
+    raise _nothing_found(resembling, name)
 
 
 def make_cover(key: Key, message: int = 0, *, album: str | os.PathLike[str] | None = None) -> Cover:
@@ -191,11 +194,9 @@ def make_cover(key: Key, message: int = 0, *, album: str | os.PathLike[str] | No
 
 def _by_receiver(secret: "Source | Mapping[str, Source]", key: Key) -> "dict[str, Source]":
     if isinstance(secret, Mapping):
-        unknown = [name for name in secret if name not in key.names]
-        if unknown or not secret:
-            hint = f"It holds: {', '.join(key.names)}."
-            raise UsageError(f"This key holds no receiver {', '.join(unknown) or 'for nothing'}.", hint)
-        return dict(secret)
+        if not secret:
+            raise UsageError("There is no secret to hide.", f"Give one for any of: {', '.join(key.names)}.")
+        return {_one_receiver(name, key): source for name, source in secret.items()}
     return {_one_receiver(None, key): secret}
 
 
@@ -231,8 +232,10 @@ def _check(
     return Hidden(stego, message, compare(cover, stego), recovered)
 
 
-def _find(picture: Picture, key: Key, generator: "CoverGenerator", numbers: Iterable[int]) -> int:
-    """Number of the message whose cover resembles the picture. Raises NoMessageError."""
+def _resembling(
+    picture: Picture, key: Key, generator: "CoverGenerator", numbers: Iterable[int]
+) -> Iterator[int]:
+    """Those of the numbers whose covers resemble the picture at some keyed pixels."""
     stream = key.cover.derive("csfnns/1/probes").stream()
     rows = stream.integers(_PROBES, picture.shape[0])
     columns = stream.integers(_PROBES, picture.shape[1])
@@ -240,12 +243,32 @@ def _find(picture: Picture, key: Key, generator: "CoverGenerator", numbers: Iter
     for number in numbers:
         cover = generator.probe(key.cover, number, rows, columns)
         if np.median(np.abs(colours - cover)) <= _NEAR:
-            return number
-    raise NoMessageError(
-        "This picture is made on none of this key's covers, or on none that is due.",
-        "Check that it is the right key, and that the picture arrived unchanged. If the sender's messages are"
-        f" more than {WINDOW} ahead of what was received here, name the number with --message.",
+            yield number
+
+
+def _nothing_found(resembling: Sequence[int], name: str) -> NoMessageError:
+    if not resembling:
+        return NoMessageError(
+            "This picture is made on none of this key's covers, or on none that is due.",
+            "Check that it is the right key, and that the picture arrived unchanged. If the sender's messages are"
+            f" more than {WINDOW} ahead of what was received here, name the number with --message.",
+        )
+    return DamagedError(
+        f"The picture resembles the cover of message {' or '.join(map(str, resembling))},"
+        " but no secret can be read from it.",
+        "Either it was changed on its way (re-saved, filtered, edited), or it holds nothing for"
+        f" {name}: ask for the file as it was written.",
     )
+
+
+def _check_wrong_keys_show(profile: Profile) -> None:
+    """Raise UsageError for the one choice with which a wrong key's noise could pass for a picture."""
+    if profile.weights == "uniform" and profile.decoder != "spectral":
+        raise UsageError(
+            f"With weights 'uniform', decoder {profile.decoder!r} makes noise that looks like a picture:"
+            " a receiver could not tell a wrong key.",
+            "Choose other weights. Experiments can use csfnns.schemes, which does not ask.",
+        )
 
 
 def _candidates(key: Key, ledger: Ledger, generator: "CoverGenerator") -> Sequence[int]:

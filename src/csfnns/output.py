@@ -1,13 +1,12 @@
 """Files that csfnns writes: lossless pictures without metadata, whole or not at all."""
 
-import contextlib
 import io
 import os
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
 from csfnns.errors import PictureError
+from csfnns.files import write_whole
 from csfnns.picture import Picture, check_picture
 
 _LOSSY = {".jpg", ".jpeg", ".jpe", ".jfif", ".avif", ".heic", ".heif", ".jxl", ".jp2"}
@@ -91,34 +90,9 @@ def write_atomically(data: bytes, path: Path, *, overwrite: bool = False) -> Non
 
     Without `overwrite` a file that appeared meanwhile is kept. Raises PictureError when the disk refuses.
     """
-    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
-        _write_through(temporary, data)
-        if overwrite:
-            temporary.replace(path)
-        else:
-            _rename_without_replacing(temporary, path)
+        write_whole(path, data, overwrite=overwrite)
     except FileExistsError as error:
         raise _exists(path) from error
     except OSError as error:
         raise PictureError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _write_through(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _rename_without_replacing(temporary: Path, path: Path) -> None:
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links: take the name first, then fill it in one step
-        path.open("xb").close()
-        temporary.replace(path)

@@ -59,5 +59,8 @@ def make_profile(name: str = "standard", **choices: Any) -> Profile:
         return Profile(name=name, **(PRESETS[name] | choices))
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "profile"
-        raise UsageError(f"The profile's {field} cannot be {first['input']!r}: {first['msg']}.") from error
+        reason = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise UsageError(f"This profile cannot be: {reason}.") from error
+        field = ".".join(map(str, first["loc"]))
+        raise UsageError(f"The profile's {field} cannot be {first['input']!r}: {reason}.") from error

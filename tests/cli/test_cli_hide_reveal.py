@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from csfnns.keys import Ledger, read_key
@@ -107,7 +108,7 @@ def test_several_receivers_get_a_secret_each_from_one_picture(
     [
         ("bob=secret.png secret.png", "Nobody is named to receive secret.png."),
         ("bob=secret.png bob=secret.png", "There are two pictures for bob."),
-        ("dave=secret.png", "This key holds no receiver dave."),
+        ("dave=secret.png", "This key holds no receiver 'dave'."),
     ],
 )
 def test_receivers_are_named_once_and_known(
@@ -118,6 +119,34 @@ def test_receivers_are_named_once_and_known(
     assert said in seen
     assert seen.endswith("[exit 2]")
     assert highest(desk / "team.key") == 0
+
+
+def test_more_bits_than_a_cover_has_cost_no_message_number(
+    transcript: Transcript, photo: Picture, desk: Path
+) -> None:
+    transcript("""
+        $ csfnns key new team.key --receiver bob --receiver carol --size 64 --bpp 24
+        ...
+        $ csfnns hide bob=secret.png carol=secret.png -k team.key -o holiday.png
+        error: 2 secrets of 24 bits a cover pixel are more than a cover's 24.
+        hint: ...
+        [exit 7]
+    """)
+    assert highest(desk / "team.key") == 0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_costs_no_message_number(
+    transcript: Transcript, run: Run, photo: Picture, desk: Path
+) -> None:
+    run("csfnns key new mine.key --size 64")
+    transcript("""
+        $ csfnns hide secret.png -k mine.key -o holiday.png --device cuda
+        error: The device 'cuda' cannot be used: ...
+        hint: Try 'cpu'.
+        [exit 2]
+    """)
+    assert highest(desk / "mine.key") == 0
 
 
 @pytest.mark.parametrize(
@@ -161,7 +190,7 @@ def test_a_wrong_key_a_plain_picture_and_a_changed_one_leave_no_file(
     Image.fromarray(changed.clip(0, 255).astype(np.uint8)).save(desk / "changed.png")
     transcript("""
         $ csfnns reveal holiday.png -k other.key -o back.png
-        error: This picture is made on none of this key's covers.
+        error: This picture is made on none of this key's covers, or on none that is due.
         hint: ...
         [exit 8]
         $ csfnns reveal secret.png -k mine.key -o back.png
@@ -169,11 +198,11 @@ def test_a_wrong_key_a_plain_picture_and_a_changed_one_leave_no_file(
         hint: Use the picture as it was sent, not cut or scaled, and the key that belongs to it.
         [exit 8]
         $ csfnns reveal cover.png -k mine.key -o back.png
-        error: This picture is made on none of this key's covers.
+        error: This picture is made on none of this key's covers, or on none that is due.
         hint: ...
         [exit 8]
         $ csfnns reveal changed.png -k mine.key -o back.png
-        error: This is the cover of message 1, but no secret can be read from it.
+        error: The picture resembles the cover of message 1, but no secret can be read from it.
         hint: ...
         [exit 9]
     """)

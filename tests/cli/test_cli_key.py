@@ -18,7 +18,8 @@ def test_a_key_is_made_and_shown(transcript: Transcript) -> None:
         secrets   24 bits a cover pixel, carried as 768x512
         decoder   spectral, ... channels, orthogonal weights
         Hand keys over in person or by a safe channel, never along with the pictures.
-        Then run 'csfnns cover -k FILE' at both ends: the same words mean that all fits.
+        Then run 'csfnns cover -k FILE' at both ends: the same words mean the same covers.
+        'csfnns key show FILE' names the receiver.
         $ csfnns key show mine.key
         id          ...-...-...-...
         role        sender: hides, and reveals

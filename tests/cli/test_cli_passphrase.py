@@ -43,6 +43,25 @@ def test_the_environment_gives_the_same_key_as_the_file(
     assert run("csfnns cover --size 128") != from_file
 
 
+def test_an_empty_variable_is_one_that_is_not_set(
+    transcript: Transcript, run: Run, passphrase: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CSFNNS_KEY", "")
+    monkeypatch.setenv("CSFNNS_PASSPHRASE", "")
+    transcript("""
+        $ csfnns cover
+        error: There is no key on this command line.
+        ...
+        [exit 2]
+    """)
+    run("csfnns key new mine.key --size 64")
+    monkeypatch.setenv("CSFNNS_KEY", "mine.key")
+    assert "[exit" not in run("csfnns cover")
+    monkeypatch.setenv("CSFNNS_KEY", "")
+    monkeypatch.setenv("CSFNNS_PASSPHRASE", passphrase)
+    assert "[exit" not in run("csfnns cover --size 64")
+
+
 def test_a_weak_passphrase_is_refused_unless_one_insists(transcript: Transcript, desk: Path) -> None:
     (desk / "words.txt").write_text("letmein")
     transcript("""

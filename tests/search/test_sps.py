@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,12 +11,15 @@ from csfnns.covers.abstract import AbstractCovers
 from csfnns.decoders import make_decoder
 from csfnns.errors import Cancelled, SearchError, UsageError
 from csfnns.profile import make_profile
+from csfnns.schemes import CsFnns
+from csfnns.schemes.csfnns import ReceiverSeeds
 from csfnns.search import Distortion, Recovery, Search, SearchState, Weighted, preset
 from csfnns.search.objective import evaluate, total
 from csfnns.stream import Seed
 
 SEED = Seed(bytes(range(32)))
 SHORT = Search(steps=30)
+NUMBERS = ("steps", "beta", "growth", "epsilon", "learning_rate", "start", "round_from")
 SPACES = pytest.mark.parametrize(
     "search",
     [
@@ -185,9 +189,15 @@ def test_a_late_term_costs_nothing_before_its_start() -> None:
         {"epsilon": 0},
         {"epsilon": 1.1},
         {"learning_rate": 0},
-        {"steps": float("nan")},
-        {"beta": float("nan")},
-        {"learning_rate": float("nan")},
+        {"growth": 0},
+        {"growth": float("inf")},
+        {"round_from": -0.1},
+        {"round_from": 1},
+        {"start": -1},
+        {"start": float("inf")},
+        {"space": "cube"},
+        {"schedule": "linear"},
+        *({name: float("nan")} for name in NUMBERS),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any]) -> None:
@@ -198,9 +208,73 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any]) -> None:
 
 def test_the_papers_settings_are_those_of_section_4_1() -> None:
     paper = preset(make_profile("paper"))
-    assert (paper.steps, paper.beta, paper.epsilon, paper.space) == (1500, 0.5, 0.2, "tanh")
-    assert paper.learning_rate == 10**-1.25
-    assert not paper.bf16
+    assert paper == Search(
+        steps=1500,
+        beta=0.5,
+        growth=1.0,
+        epsilon=0.2,
+        space="tanh",
+        learning_rate=10**-1.25,
+        schedule="halving",
+        start=paper.start,  # of the grid alone
+        round_from=paper.round_from,  # of the grid, and of a growth that is not 1
+        bf16=False,
+    )
+
+
+def plain_search(cover: Tensor, decoder: torch.nn.Module, secret: Tensor, steps: int) -> Tensor:
+    """Sec. 3.1 and 4.1, one statement after the other: δ in grey levels."""
+    lower, upper = torch.maximum(-cover, torch.tensor(-0.2)), torch.minimum(1 - cover, torch.tensor(0.2))
+    z = torch.zeros_like(cover, requires_grad=True)
+    optimiser = torch.optim.Adam([z], lr=10**-1.25)
+    halving = torch.optim.lr_scheduler.StepLR(optimiser, step_size=steps // 3, gamma=0.5)
+    for _ in range(steps):
+        delta = lower + (upper - lower) * (torch.tanh(z) + 1) / 2
+        loss = torch.mean(delta**2) + 0.5 * torch.mean((decoder(delta) - secret) ** 2)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        halving.step()
+    delta = (lower + (upper - lower) * (torch.tanh(z) + 1) / 2).detach()
+    return torch.round(255 * torch.clamp(cover + delta, 0, 1)) - torch.round(255 * cover)
+
+
+def test_the_papers_search_is_the_loop_that_the_paper_describes() -> None:
+    profile = make_profile("paper", width=64, height=64, channels=8)
+    search, seeds = replace(preset(profile), steps=6), ReceiverSeeds(SEED, SEED)
+    cover, ramp = AbstractCovers(64, 64)(SEED, 1), np.mgrid[:32, :32]
+    secret = np.stack([8 * ramp[0], 8 * ramp[1], 4 * ramp.sum(0)], -1).astype(np.uint8)
+    cover[:8], cover[-8:] = 0, 255  # where the box is cut off
+    stego = CsFnns(profile, search).embed(cover, {seeds: secret})
+
+    image, values = (torch.from_numpy(x).permute(2, 0, 1)[None].double() / 255 for x in (cover, secret))
+    plain = plain_search(image, make_decoder(profile, SEED).double(), values, steps=6)
+    found = torch.from_numpy(stego.astype(np.int16) - cover).permute(2, 0, 1)[None]
+    assert int(plain.abs().max()) > 10
+    # float32 against float64: where δ is half a level, the last bit decides.
+    assert int((found - plain).abs().max()) <= 1
+    assert float((found != plain).float().mean()) < 0.001
+
+
+class Weighed(Distortion):
+    """Distortion that notes what it counts: the gradient that arrives at its value."""
+
+    def __init__(self) -> None:
+        self.noted: list[float] = []
+
+    def __call__(self, state: SearchState) -> Tensor:
+        value = super().__call__(state)
+        value.register_hook(lambda gradient: self.noted.append(float(gradient)))  # type: ignore[no-untyped-call]
+        return value
+
+
+def test_growth_multiplies_the_weights_that_grow_and_no_others() -> None:
+    growing, constant = Weighed(), Weighed()
+    search = Search(steps=10, growth=32, round_from=0.5)
+    search(covers(1), [Weighted(constant, 2.0), Weighted(growing, 2.0, grows=True)], seed=SEED)
+    assert constant.noted == [constant.noted[0]] * 10
+    factors = np.array(growing.noted) / constant.noted[0]
+    assert factors == pytest.approx([1, 1, 1, 1, 1, 1, 2, 4, 8, 16])
 
 
 def test_the_papers_rate_is_halved_every_500_steps() -> None:

@@ -110,17 +110,11 @@ def _search(key: "Key", steps: int | None, beta: float | None) -> "Search":
 
 
 def _device(device: options.Device) -> str:
-    if device is options.Device.cpu:
-        return "cpu"
+    if device is not options.Device.auto:
+        return device.value
     import torch
 
-    if torch.cuda.is_available():
-        return "cuda"
-    if device is options.Device.cuda:
-        raise UsageError(
-            "torch finds no CUDA device.", "'csfnns doctor' shows what it finds; try --device cpu."
-        )
-    return "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _explain(hidden: "Hidden", out: Path, carried: tuple[int, int]) -> None:

@@ -98,7 +98,8 @@ def _explain(key: "Key", files: Sequence[Path]) -> None:
         show.text(f"{sender}: the key; whoever has it can reveal. Give the receiver a copy")
     show.table({"id": key.id} | _in_words(key.profile))
     show.text("Hand keys over in person or by a safe channel, never along with the pictures.")
-    show.text("Then run 'csfnns cover -k FILE' at both ends: the same words mean that all fits.")
+    show.text("Then run 'csfnns cover -k FILE' at both ends: the same words mean the same covers.")
+    show.text("'csfnns key show FILE' names the receiver.")
 
 
 def _in_words(profile: "Profile") -> dict[str, str]:

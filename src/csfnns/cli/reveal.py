@@ -35,7 +35,7 @@ def reveal(
 ) -> None:
     """Reveal what is hidden in a picture for this key.
 
-    A wrong key, a picture without a secret and a damaged one end in an error, and nothing is written.
+    A wrong key, a picture without a secret and one too damaged to read end in an error, and nothing is written.
     """
     chosen = Choices(profile, size, bpp, generator, album)
     owner = unlock(key, passphrase, passphrase_file, insist, chosen, json=json)
@@ -73,8 +73,8 @@ def cover(
 ) -> None:
     """Show the fingerprint of the key's check cover, in words.
 
-    Both ends do this once and compare the words, on the phone for instance: the same words mean the same key, and
-    the same covers. The check cover is message 0 and never sent.
+    Both ends do this once and compare the words, on the phone for instance: the same words mean the same covers
+    (cover key, size and generator). 'csfnns key show' names the receiver. The check cover is message 0, never sent.
     """
     chosen = Choices(profile, size, bpp, generator, album)
     owner = unlock(key, passphrase, passphrase_file, insist, chosen, json=json)

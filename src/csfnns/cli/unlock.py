@@ -83,7 +83,7 @@ def unlock(
         raise UsageError("There are several keys on this command line.", _WAYS)
     if not ways:
         file = _environment_path(KEY)
-        ask = PASSPHRASE in os.environ
+        ask = bool(os.environ.get(PASSPHRASE))
         if file is not None and ask:
             raise UsageError(f"{KEY} and {PASSPHRASE} are both set.", "Give -k FILE or --passphrase.")
         if file is None and not ask:
@@ -136,8 +136,8 @@ def _from_passphrase(passphrase: str, profile: "Profile", insist: bool, *, json:
 
 def _ask() -> str:
     """Passphrase from the environment, else typed unseen."""
-    if PASSPHRASE in os.environ:
-        return os.environ[PASSPHRASE]
+    if given := os.environ.get(PASSPHRASE):
+        return given
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)  # no terminal: it would be seen

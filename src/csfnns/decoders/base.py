@@ -8,6 +8,10 @@ from torch import Tensor, nn
 
 INSTANCE_NORM_EPSILON = 1e-5
 
+PAPER_SLOPE = 0.01
+PAPER_STRIDES = {"24": (1, 1, 1), "6": (1, 1, 2), "1.5": (1, 2, 2)}
+"""Of the three convolutions at each capacity in the decoders of the paper, as the authors' code has them (Sec. 4.1)."""
+
 
 class Decoder(nn.Module):
     """Fixed random network, grown from a key and never trained.

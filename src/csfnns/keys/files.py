@@ -2,12 +2,11 @@
 
 import os
 import stat
-import tempfile
 import warnings
-from contextlib import suppress
 from pathlib import Path
 
 from csfnns.errors import KeyFileError
+from csfnns.files import write_whole
 from csfnns.keys.material import Key, check_names
 from csfnns.keys.text import parse_key, render_key
 
@@ -18,23 +17,24 @@ class KeyFileWarning(UserWarning):
     """A key file that other users of this computer can read or change."""
 
 
-def receiver_path(path: Path, name: str) -> Path:
+def receiver_path(path: str | os.PathLike[str], name: str) -> Path:
     """Name for a receiver's file next to the sender's: team.key → team.bob.key.
 
     Raises UsageError for a name that no receiver can have.
     """
     check_names([name])
+    path = Path(path)
     return path.with_name(f"{path.stem}.{name}{path.suffix}")
 
 
-def write_key(key: Key, path: Path) -> None:
+def write_key(key: Key, path: str | os.PathLike[str]) -> None:
     """Write a new key file, readable by its owner alone (0600), complete or not at all.
 
     Raises KeyFileError when the name is taken (a key is never overwritten) or nothing can be written there.
     """
-    data = render_key(key).encode()
+    path, data = Path(path), render_key(key).encode()
     try:
-        write_new(path, data)
+        write_whole(path, data, mode=0o600)
     except FileExistsError:
         hint = "Choose another name: no key is ever overwritten."
         raise KeyFileError(f"{path} exists already.", hint) from None
@@ -44,11 +44,12 @@ def write_key(key: Key, path: Path) -> None:
         ) from error
 
 
-def read_key(path: Path) -> Key:
+def read_key(path: str | os.PathLike[str]) -> Key:
     """Key in that file. Raises KeyFileError saying what is wrong where.
 
     Warns (KeyFileWarning) when other users of this computer can get at the file.
     """
+    path = Path(path)
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -70,44 +71,3 @@ def read_key(path: Path) -> Key:
         message = f"Other users of this computer can get at {path}. Make it yours alone: chmod 600 {path}"
         warnings.warn(message, KeyFileWarning, stacklevel=2)
     return key
-
-
-def write_new(path: Path, data: bytes) -> None:
-    """Write `data` to a file that must not exist, mode 0600. It appears complete and on disk, or not at all.
-
-    Raises FileExistsError, never replacing a file, and other OSErrors for everything else.
-    """
-    descriptor, name = tempfile.mkstemp(prefix=".csfnns-", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        _move_new(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _move_new(temporary: Path, path: Path) -> None:
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError:  # FAT sticks and some network folders know no links: take the name first, then fill it
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        try:
-            temporary.replace(path)
-        except BaseException:
-            path.unlink()
-            raise
-
-
-def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # not every system can do it, and the file's own content is on disk already
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

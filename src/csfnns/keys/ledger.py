@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from csfnns.errors import LedgerError
-from csfnns.keys.files import write_new
+from csfnns.files import write_whole
 from csfnns.keys.material import LAST_MESSAGE, check_message
 
 VERSION = 1
@@ -51,8 +51,10 @@ class Ledger:
     `busy_seconds`.
     """
 
-    def __init__(self, path: Path | None = None, *, busy_seconds: float = BUSY_SECONDS) -> None:
-        self.path = default_path() if path is None else path
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, *, busy_seconds: float = BUSY_SECONDS
+    ) -> None:
+        self.path = default_path() if path is None else Path(path)
         self._busy_seconds = busy_seconds
 
     def claim(self, key_id: str, number: int | None = None) -> int:
@@ -62,7 +64,7 @@ class Ledger:
         cannot be and LedgerError for one that was claimed or seen before.
         """
         if number is not None:
-            check_message(number)
+            number = check_message(number)
         with self._transaction() as db:
             if number is None:
                 number = 1 + max(_highest(db, "claimed", key_id), _highest(db, "seen", key_id))
@@ -87,7 +89,7 @@ class Ledger:
 
     def mark_seen(self, key_id: str, receiver: str, number: int) -> None:
         """Note that the message was revealed here for that receiver; twice is once. Raises UsageError too."""
-        check_message(number)
+        number = check_message(number)
         with self._transaction() as db:
             db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (key_id, number, receiver))
 
@@ -117,7 +119,7 @@ class Ledger:
             if self.path.exists():
                 return
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_new(self.path, _empty())
+            write_whole(self.path, _empty(), mode=0o600)
         except FileExistsError:
             return  # another process was quicker
         except OSError as error:

@@ -9,11 +9,12 @@ The sender holds the root. A receiver holds k_c and the k_d of his own name, fro
 """
 
 import json
+import operator
 import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, Self, SupportsIndex
 
 from csfnns.errors import UsageError
 from csfnns.profile import Profile, make_profile
@@ -130,10 +131,12 @@ def check_names(names: Sequence[str]) -> None:
         raise UsageError(f"A key holds 1 to {MAX_RECEIVERS} receivers, not {len(names)}.")
 
 
-def check_message(number: int) -> None:
-    """Raise UsageError unless `number` can be a message's, 1…2^32-1: 0 is the check cover, never sent."""
+def check_message(number: SupportsIndex) -> int:
+    """Message number as an int of Python's. Raises UsageError outside 1…2^32-1: 0 is the check cover, never sent."""
+    number = operator.index(number)
     if not 1 <= number <= LAST_MESSAGE:
         raise UsageError(f"There is no message number {number}.", f"Numbers go from 1 to {LAST_MESSAGE}.")
+    return number
 
 
 def canonical(content: object) -> str:

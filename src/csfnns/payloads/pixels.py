@@ -9,6 +9,7 @@ from csfnns.profile import Profile
 from csfnns.stream import Seed
 
 LEAST_CORRELATION = 0.4
+LEAST_IN_SECRET = 0.5  # noise of the recovered picture takes some away
 
 
 class PixelCodec:
@@ -25,7 +26,7 @@ class PixelCodec:
         """Pixels in [0, 1], all of weight 1. Raises CapacityError for a secret that looks like noise."""
         pixels = fit(secret, self._height, self._width)
         values: F32 = pixels.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-        if _neighbour_correlation(values) < 1.25 * LEAST_CORRELATION:
+        if _neighbour_correlation(values) < LEAST_IN_SECRET:
             hint = "Use the profile 'standard', which carries a check value."
             raise CapacityError(
                 "With this profile a receiver could not tell this secret from a wrong key's noise.",

@@ -4,9 +4,9 @@
     target t = c / a, the same power in every band on average; picture = inverse(a * output) + mean
 
 The decoder reproduces each target with about the same error n, whatever the target. The picture's error is then
-n² mean(a²), and the targets' power mean(σ²/a²), with σ the deviation of a coefficient in its band: for a given power
-the error is least for a ∝ √σ, as in analogue transmission. The bands' σ are those of this very secret and travel in the
-header, so calm pictures, and calm bands of any picture, cost little perturbation.
+n² mean(a²), and the targets' power mean(σ²/a²), with σ the standard deviation of a coefficient in its band: for a
+given power the error is least for a ∝ √σ, as in analogue transmission. The bands' σ are those of this very secret and
+travel in the header, so calm pictures, and calm bands of any picture, cost little perturbation.
 
 Header bits are targets too, repeated in the places of the finest colour detail; what their outputs are off is the
 receiver's measure of n, and so of the picture's quality.
@@ -27,8 +27,8 @@ from csfnns.stream import Seed
 
 F64 = npt.NDArray[np.float64]
 
-POWER = {"24": 0.6, "6": 0.75, "1.5": 1.0}
-"""Deviation τ of the targets. More drives the decoder into what it cannot follow, less wastes its range."""
+TARGET_STD = {"24": 0.6, "6": 0.75, "1.5": 1.0}
+"""Standard deviation τ of the targets. More drives the decoder into what it cannot follow, less wastes its range."""
 REPEATS = 9
 LEAST_WEIGHT = 2e-3  # a secret of one colour has no coefficients, but a header all the same
 BAND_EDGES = (1, 2, 6, 16, 36, 81, 169)
@@ -44,7 +44,7 @@ class SpectralCodec:
     def __init__(self, profile: Profile, header_seed: Seed) -> None:
         self._height, self._width = profile.secret_size
         self._seed = header_seed
-        self._power = POWER[profile.bpp]
+        self._target_std = TARGET_STD[profile.bpp]
         self._block = min(16, math.gcd(self._height, self._width) & -math.gcd(self._height, self._width))
         self._places = header_places(self._height, self._width, self._block)
 
@@ -56,7 +56,7 @@ class SpectralCodec:
         mean = np.rint(255 * pixels.mean((0, 1)))
         coefficients = forward(pixels - mean / 255, self._block)
         spectrum = _levels(coefficients, self._block)
-        scale = _scales(spectrum, self._block, self._power)[:, None, :, None, :]
+        scale = _scales(spectrum, self._block, self._target_std)[:, None, :, None, :]
         split = _split(coefficients, self._block)
         values = _join(np.divide(split, scale, out=np.zeros_like(split), where=scale > 0))
         weights = _join(np.broadcast_to(scale**2, split.shape))
@@ -64,7 +64,7 @@ class SpectralCodec:
         red, green, blue = (int(m) for m in mean)
         header = Header(secret.shape[0], secret.shape[1], (red, green, blue), spectrum)
         bits = np.unpackbits(np.frombuffer(header.to_bytes(self._seed), np.uint8))
-        values.flat[self._places] = self._power * (2.0 * bits - 1)
+        values.flat[self._places] = self._target_std * (2.0 * bits - 1)
         weights.flat[self._places] = max(weights.mean(), LEAST_WEIGHT)
         return Target(values.astype(np.float32), weights.astype(np.float32))
 
@@ -74,10 +74,10 @@ class SpectralCodec:
         received = values.flat[self._places]  # (repeats, bits)
         bits = received.sum(0) > 0
         header = Header.from_bytes(np.packbits(bits).tobytes(), self._seed)
-        noise = float(np.mean((received - self._power * (2.0 * bits - 1)) ** 2))
+        noise = float(np.mean((received - self._target_std * (2.0 * bits - 1)) ** 2))
 
         values.flat[self._places] = 0
-        scale = _scales(header.spectrum, self._block, self._power)[:, None, :, None, :]
+        scale = _scales(header.spectrum, self._block, self._target_std)[:, None, :, None, :]
         error = noise * float(np.mean(np.broadcast_to(scale**2, _split(values, self._block).shape)))
         pixels = inverse(_join(_split(values, self._block) * scale), self._block)
         grid = np.rint(255 * np.clip(pixels + np.array(header.mean) / 255, 0, 1)).astype(np.uint8)
@@ -140,10 +140,10 @@ def _levels(coefficients: F64, block: int) -> npt.NDArray[np.int64]:
     return levels
 
 
-def _scales(levels: npt.NDArray[np.int64], block: int, power: float) -> F64:
-    """Weight a of each frequency, (3, block, block): ∝ √σ, such that targets have the deviation `power`."""
+def _scales(levels: npt.NDArray[np.int64], block: int, target_std: float) -> F64:
+    """Weight a of each frequency, (3, block, block): ∝ √σ, such that targets have that standard deviation."""
     deviation = np.where(levels < LEVELS - 1, 2.0 ** (3.5 - levels / 2), 0)[:, _bands(block)]
-    scales: F64 = np.sqrt(deviation * deviation.mean()) / power
+    scales: F64 = np.sqrt(deviation * deviation.mean()) / target_std
     return scales
 
 

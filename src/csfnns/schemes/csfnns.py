@@ -1,6 +1,6 @@
 """The scheme of the paper: a searched perturbation, separated from the cover by a receiver who has the cover too."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,12 @@ import numpy.typing as npt
 import torch
 
 from csfnns.decoders import Part, make_decoder
-from csfnns.errors import NoMessageError
+from csfnns.errors import CapacityError, NoMessageError, UsageError
 from csfnns.payloads import Decoded, Target, make_codec
 from csfnns.picture import Picture
 from csfnns.profile import Profile
 from csfnns.search import Distortion, Progress, Recovery, Search, Weighted, preset
-from csfnns.stream import Seed
+from csfnns.stream import SEED_BYTES, Seed
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,22 @@ class CsFnns:
     profile: Profile
     search: Search | None = None
     device: str = "cpu"
+
+    def check(self, secrets: Sequence[Picture]) -> None:
+        """Raise CapacityError or UsageError for what `embed` would certainly refuse or fail at."""
+        room, need = 24.0, len(secrets) * float(self.profile.bpp)
+        if need > room:
+            raise CapacityError(
+                f"{len(secrets)} secrets of {self.profile.bpp} bits a cover pixel are more than a cover's {room:.0f}.",
+                "Hide fewer at once, or make a key with fewer bits: --bpp 6 for up to 4 secrets, 1.5 for 8.",
+            )
+        try:
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError) as error:  # torch raises either, by device and build
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"The device {self.device!r} cannot be used: {reason}.", "Try 'cpu'.") from error
+        for secret in secrets:
+            make_codec(self.profile, Seed(bytes(SEED_BYTES))).encode(secret)
 
     def embed(
         self,

@@ -27,7 +27,7 @@ class Search:
     beta: float = 0.0015
     """β of Eq. 3: weight of the secret's error against the perturbation's strength."""
     growth: float = 30.0
-    """Factor by which β has grown at the last step, from `round_from` on, by the same share a step.
+    """Factor by which β grows from `round_from` to the end, by the same share a step.
 
     A low β at first finds where few changes do most; the higher one later, when steps are small, makes the best of them.
     """
@@ -38,25 +38,32 @@ class Search:
     schedule: Literal["halving", "cosine"] = "cosine"
     """halving: by half after each third of the steps, as the paper; cosine: to 0."""
     start: float = 1.0
-    """Deviation of the first guess, in grey levels (grid)."""
+    """Standard deviation of the first guess, in grey levels (grid)."""
     round_from: float = 0.3
     """Share of the steps after which δ is whole grey levels (grid)."""
     bf16: bool = False
     """Convolutions in bfloat16. Everything else stays float32."""
 
     def __post_init__(self) -> None:
-        positive = 0 < self.beta < math.inf and 0 < self.learning_rate < math.inf  # so no NaN either
-        if not (self.steps >= 1 and positive and 0 < self.epsilon <= 1 and 0 < self.growth < math.inf):
-            hint = "steps ≥ 1, beta > 0, growth > 0, 0 < epsilon ≤ 1, learning_rate > 0."
+        # Comparisons written so that NaN fails them.
+        rates = all(0 < x < math.inf for x in (self.beta, self.growth, self.learning_rate))
+        shares = 0 <= self.round_from < 1 and 0 <= self.start < math.inf and 0 < self.epsilon <= 1
+        if not (self.steps >= 1 and rates and shares):
+            hint = (
+                "steps ≥ 1; beta, growth, learning_rate > 0; 0 < epsilon ≤ 1; 0 ≤ round_from < 1; start ≥ 0."
+            )
             raise UsageError("These search settings cannot be.", hint)
+        if self.space not in ("tanh", "grid") or self.schedule not in ("halving", "cosine"):
+            hint = "space is tanh or grid, schedule is halving or cosine."
+            raise UsageError(f"There is no space {self.space!r} or no schedule {self.schedule!r}.", hint)
 
     def __call__(
         self, cover: Tensor, terms: Sequence[Weighted], *, seed: Seed, progress: Progress | None = None
     ) -> Tensor:
         """Perturbation of `cover` (N, 3, H, W, in [0, 1] on the 8-bit grid) that minimises the terms.
 
-        Returns δ in whole grey levels, (N, 3, H, W) int16, inside the box. Runs on the cover's device. `seed` makes
-        the first guess. Raises Cancelled, and SearchError when the search diverges.
+        Returns δ in whole grey levels, (N, 3, H, W) int16, inside the box (grid: its nearest whole levels). Runs on
+        the cover's device. `seed` makes the first guess. Raises Cancelled, and SearchError when the search diverges.
         """
         space = self._space(cover, seed)
         optimiser = Adam(space.variable)
@@ -109,7 +116,7 @@ def to_levels(cover: Tensor, delta: Tensor) -> Tensor:
 
 
 STANDARD_BETA = {"24": 0.006, "6": 0.0015, "1.5": 0.0004}
-"""The middle of the frontier at each capacity: about as many decibels above its bar for the stego as for the secret."""
+"""The middle of the frontier at each capacity (benchmarks/frontier.py draws it)."""
 
 
 def preset(profile: Profile) -> Search:

@@ -1,0 +1,51 @@
+"""Writing files: whole and on disk, or not at all."""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+
+def write_whole(path: Path, data: bytes, *, mode: int = 0o666, overwrite: bool = False) -> None:
+    """Write `data` so that `path` holds all of it or is left as it was, even if the process is killed midway.
+
+    `mode` is subject to the umask. Raises FileExistsError for a name that is taken, unless `overwrite`, and other
+    OSErrors for everything else.
+    """
+    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
+    try:
+        with open(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if overwrite:
+            temporary.replace(path)
+        else:
+            _move_new(temporary, path, mode)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _move_new(temporary: Path, path: Path, mode: int) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT sticks and some network folders know no links: take the name first, then fill it
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+        try:
+            temporary.replace(path)
+        except BaseException:
+            path.unlink()
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):  # not every system can do it, and the file's own content is on disk already
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
