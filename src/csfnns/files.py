@@ -5,6 +5,8 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+_NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+
 
 def write_whole(path: Path, data: bytes, *, mode: int = 0o666, overwrite: bool = False) -> None:
     """Write `data` so that `path` holds all of it or is left as it was, even if the process is killed midway.
@@ -14,7 +16,7 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o666, overwrite: bool =
     """
     temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
-        with open(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
+        with open(os.open(temporary, _NEW, mode), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -34,7 +36,7 @@ def _move_new(temporary: Path, path: Path, mode: int) -> None:
     except FileExistsError:
         raise
     except OSError:  # FAT sticks and some network folders know no links: take the name first, then fill it
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+        os.close(os.open(path, _NEW, mode))
         try:
             temporary.replace(path)
         except BaseException:
