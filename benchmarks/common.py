@@ -104,6 +104,8 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
+        if 0 < abs(value) < 1:
+            return f"{value:.3g}"
         return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
     return str(value)
 

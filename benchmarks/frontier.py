@@ -61,7 +61,7 @@ def main() -> int:
     limit = coding_limit(
         [fit(read_picture(secret), *size) for _, secret in chosen], 3 * profile.height * profile.width
     )
-    heads = ("beta", "stego", "ssim", "recovered", "ssim", "seconds", "worst stego", "worst recovered")
+    heads = ("beta", "stego", "ssim", "recovered", "ssim", "seconds", "least stego", "least recovered")
     print_table(heads, [[*point["mean"], *point["worst"]] for point in points])
     print_table(("coding limit: stego", "recovered"), limit)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -123,7 +123,7 @@ def plot(points: list[dict[str, Any]], limit: list[tuple[float, float]], title: 
     figure, axes = pyplot.subplots(figsize=(7, 4.5), dpi=130, layout="constrained")
     axes.plot([p["mean"][1] for p in points], [p["mean"][3] for p in points], "o-", label="Cs-FNNS, mean")
     axes.plot(
-        [p["worst"][0] for p in points], [p["worst"][1] for p in points], "v:", label="worst pair of each"
+        [p["worst"][0] for p in points], [p["worst"][1] for p in points], "v:", label="least of each, over pairs"
     )
     axes.plot(*zip(*limit, strict=True), "k--", label="coding limit (AVIF, ±1 at equal odds)")
     if "-6-imagenet" in title:
