@@ -123,7 +123,10 @@ def plot(points: list[dict[str, Any]], limit: list[tuple[float, float]], title: 
     figure, axes = pyplot.subplots(figsize=(7, 4.5), dpi=130, layout="constrained")
     axes.plot([p["mean"][1] for p in points], [p["mean"][3] for p in points], "o-", label="Cs-FNNS, mean")
     axes.plot(
-        [p["worst"][0] for p in points], [p["worst"][1] for p in points], "v:", label="least of each, over pairs"
+        [p["worst"][0] for p in points],
+        [p["worst"][1] for p in points],
+        "v:",
+        label="least of each, over pairs",
     )
     axes.plot(*zip(*limit, strict=True), "k--", label="coding limit (AVIF, ±1 at equal odds)")
     if "-6-imagenet" in title:
