@@ -1,5 +1,6 @@
 """What a decoder is, and the two layers that all of them share."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,15 +14,15 @@ PAPER_STRIDES = {"24": (1, 1, 1), "6": (1, 1, 2), "1.5": (1, 2, 2)}
 """Of the three convolutions at each capacity in the decoders of the paper, as the authors' code has them (Sec. 4.1)."""
 
 
-class Decoder(nn.Module):
+class Decoder(nn.Module, ABC):
     """Fixed random network, grown from a key and never trained.
 
     δ in [-1, 1], (N, 3, Hc, Wc) → output (N, 3, Hs, Ws): a picture in [0, 1], or the coefficients of one.
     """
 
+    @abstractmethod
     def forward(self, delta: Tensor) -> Tensor:
         """Decode δ."""
-        raise NotImplementedError  # pragma: no cover
 
     def parts(self) -> "Sequence[Part]":
         """Parts that can be searched one after another, so that memory does not grow with the picture."""
