@@ -180,13 +180,12 @@ def _srgb(image: "Pil.Image") -> "Pil.Image":
         image = image.convert("L" if image.mode in ("1", "LA", "La") else "RGB")
     profile = image.info.get("icc_profile")
     if profile:
-        try:
+        # A broken profile, or one for other channels, says nothing about these colours.
+        with contextlib.suppress(ImportError, OSError, ImageCms.PyCMSError):
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, "RGB")
             if image.mode != "RGB" or _changes_colours(transform):
                 return ImageCms.applyTransform(image, transform) or image
-        except (ImportError, OSError, ImageCms.PyCMSError):
-            pass  # a broken profile, or one for other channels, says nothing about these colours
     return image.convert("RGB")
 
 

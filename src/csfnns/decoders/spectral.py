@@ -64,7 +64,7 @@ class SpectralDecoder(Decoder):
         self.register_buffer("places", torch.from_numpy(order))
 
     def forward(self, delta: Tensor) -> Tensor:
-        """Coefficients of about unit variance. Of δ = 0 they are 0."""
+        """Return the coefficients; of δ = 0 they are 0."""
         outputs = [part.decoder(delta[:, :, part.rows, part.columns]) for part in self.parts()]
         mixed = torch.cat(outputs, 1)
         return torch.empty_like(mixed).index_copy(1, self.places, mixed).reshape(-1, *self._shape)
