@@ -19,8 +19,7 @@ from csfnns.measure import compare
 from csfnns.output import write_picture
 from csfnns.picture import fit, read_picture
 from csfnns.profile import Profile, make_profile
-from csfnns.schemes import CsFnns
-from csfnns.schemes.csfnns import ReceiverSeeds
+from csfnns.schemes import CsFnns, ReceiverSeeds
 from csfnns.search import preset
 from csfnns.stream import Seed
 

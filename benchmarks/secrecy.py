@@ -17,8 +17,7 @@ from common import make_parser, pairs, print_table, save
 from csfnns.measure import autocorrelation, energy_variation, local_energy
 from csfnns.picture import Picture, fit, read_picture
 from csfnns.profile import Profile, make_profile
-from csfnns.schemes import CsFnns
-from csfnns.schemes.csfnns import ReceiverSeeds
+from csfnns.schemes import CsFnns, ReceiverSeeds
 from csfnns.search import preset
 from csfnns.stream import Seed
 

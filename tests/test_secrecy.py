@@ -15,8 +15,7 @@ from csfnns.covers.abstract import AbstractCovers
 from csfnns.measure import autocorrelation, energy_variation, local_energy
 from csfnns.picture import Picture, fit, read_picture
 from csfnns.profile import Profile, make_profile
-from csfnns.schemes import CsFnns
-from csfnns.schemes.csfnns import ReceiverSeeds
+from csfnns.schemes import CsFnns, ReceiverSeeds
 from csfnns.search import preset
 from csfnns.stream import Seed
 

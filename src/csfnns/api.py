@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from csfnns.covers import CoverGenerator
     from csfnns.schemes import CsFnns
-    from csfnns.schemes.csfnns import ReceiverSeeds
+    from csfnns.schemes import ReceiverSeeds
     from csfnns.search import Progress, Search
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Pil.Image"
@@ -209,7 +209,7 @@ def _one_receiver(name: str | None, key: Key) -> str:
 
 
 def _seeds(key: Key, name: str, message: int) -> "ReceiverSeeds":
-    from csfnns.schemes.csfnns import ReceiverSeeds
+    from csfnns.schemes import ReceiverSeeds
 
     return ReceiverSeeds(key.decoder_seed(name, message), key.header_seed(name, message))
 

@@ -11,8 +11,7 @@ from csfnns.covers.abstract import AbstractCovers
 from csfnns.decoders import make_decoder
 from csfnns.errors import Cancelled, SearchError, UsageError
 from csfnns.profile import make_profile
-from csfnns.schemes import CsFnns
-from csfnns.schemes.csfnns import ReceiverSeeds
+from csfnns.schemes import CsFnns, ReceiverSeeds
 from csfnns.search import Distortion, Recovery, Search, SearchState, Weighted, preset
 from csfnns.search.objective import evaluate, total
 from csfnns.stream import Seed

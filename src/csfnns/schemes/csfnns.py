@@ -13,16 +13,9 @@ from csfnns.errors import CapacityError, NoMessageError, UsageError
 from csfnns.payloads import Decoded, Target, make_codec
 from csfnns.picture import Picture
 from csfnns.profile import Profile
+from csfnns.schemes.base import ReceiverSeeds
 from csfnns.search import Distortion, Progress, Recovery, Search, Weighted, preset
 from csfnns.stream import SEED_BYTES, Seed
-
-
-@dataclass(frozen=True)
-class ReceiverSeeds:
-    """What one receiver's part of one message grows from."""
-
-    decoder: Seed
-    header: Seed
 
 
 @dataclass(frozen=True)
