@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from PIL import Image as Pil
 
     from csfnns.covers import CoverGenerator
-    from csfnns.schemes import CsFnns
-    from csfnns.schemes import ReceiverSeeds
+    from csfnns.schemes import CsFnns, ReceiverSeeds
     from csfnns.search import Progress, Search
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Pil.Image"
