@@ -553,3 +553,43 @@ def test_the_check_covers_fingerprint_is_this_for_ever(key: Key) -> None:
 def test_a_cover_before_the_check_cover_is_refused(key: Key) -> None:
     with pytest.raises(UsageError):
         make_cover(key, -1)
+
+
+# Targets
+
+
+def test_a_target_is_met(key: Key, secret: Picture, tmp_path: Path) -> None:
+    out = tmp_path / "stego.png"
+    sent = hide(secret, key, out=out, search=quick(), target_stego=44)
+    assert 44 <= sent.stego.psnr < 44.5
+    assert np.array_equal(read_picture(out), sent.picture)
+    assert psnr(reveal(out, key).picture, secret) > 25
+
+
+def test_two_easy_targets_take_fewer_steps(key: Key, secret: Picture) -> None:
+    steps = []
+    sent = hide(
+        secret,
+        key,
+        search=quick(),
+        target_stego=38,
+        target_recovered=25,
+        progress=lambda step, of: steps.append(of),
+    )
+    assert sent.stego.psnr >= 38
+    assert sent.recovered["main"].psnr >= 25
+    assert len(steps) < STEPS
+
+
+def test_a_target_out_of_reach_leaves_no_file(key: Key, secret: Picture, tmp_path: Path) -> None:
+    out = tmp_path / "stego.png"
+    with pytest.raises(SearchError, match=r"60 dB stego and 60 dB recovered cannot be met: the nearest was"):
+        hide(secret, key, out=out, search=quick(steps=8), target_stego=60, target_recovered=60)
+    assert not out.exists()
+
+
+def test_a_target_that_cannot_be_uses_no_number(key: Key, secret: Picture) -> None:
+    ledger = Ledger()
+    with pytest.raises(UsageError, match="20 to 90"):
+        hide(secret, key, target_stego=5, ledger=ledger)
+    assert ledger.highest(key.id) == 0

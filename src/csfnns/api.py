@@ -9,14 +9,16 @@ reveal: stego ─┐
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from csfnns.aim import Aim, Trial, best, next_trial
 from csfnns.covers import make_generator
 from csfnns.errors import DamagedError, KeyFileError, NoMessageError, SearchError, UsageError
 from csfnns.keys import DEFAULT_RECEIVER, Key, Ledger, check_message
@@ -96,6 +98,8 @@ def hide(
     overwrite: bool = False,
     album: str | os.PathLike[str] | None = None,
     search: "Search | None" = None,
+    target_stego: float | None = None,
+    target_recovered: float | None = None,
     ledger: Ledger | None = None,
     device: str = "cpu",
     progress: "Progress | None" = None,
@@ -104,8 +108,9 @@ def hide(
 
     `secret` is a picture, or a mapping from receivers' names to pictures. With `out`, the file is written once
     it has been decoded as every receiver will; until then nothing appears under that name. `search` overrides
-    the profile's settings; `device` is a torch device for it, such as "cuda". What can be refused is refused
-    before a message number is used up; then one is, whatever becomes of the message.
+    the profile's settings; `device` is a torch device for it, such as "cuda". With a target, a PSNR in dB for one
+    end or both, searches are repeated until it is met. What can be refused is refused before a message number is
+    used up; then one is, whatever becomes of the message.
 
     Raises KeyFileError for a receiver's key, UsageError, PictureError, CoverError, CapacityError, LedgerError,
     SearchError and Cancelled; then there is no file.
@@ -113,6 +118,7 @@ def hide(
     if key.role == "receiver":
         hint = "To answer, make a key of your own with 'csfnns key new'."
         raise KeyFileError("This is a receiver's key: it reveals, and does not hide.", hint)
+    aim = None if target_stego is target_recovered is None else Aim(target_stego, target_recovered)
     sources = _by_receiver(secret, key)
     files = [source for source in sources.values() if isinstance(source, (str, os.PathLike))]
     path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files)
@@ -120,16 +126,15 @@ def hide(
     generator = make_generator(key.profile, None if album is None else Path(album))
 
     from csfnns.schemes import CsFnns
+    from csfnns.search import preset
 
-    scheme = CsFnns(key.profile, search, device)
+    scheme = CsFnns(key.profile, search or preset(key.profile), device)
     _check_wrong_keys_show(key.profile)
     scheme.check(list(secrets.values()))
     message = (ledger or Ledger()).claim(key.id)
     cover = generator(key.cover, message)
-    targets = {_seeds(key, name, message): picture for name, picture in secrets.items()}
-    stego = scheme.embed(cover, targets, progress=progress)
-    data = encode_picture(stego, path.suffix.lower() if path else ".png")
-    hidden = _check(data, cover, secrets, key, message, scheme)
+    sending = _Sending(key, message, secrets, cover, path.suffix.lower() if path else ".png", progress)
+    data, hidden = sending.send(scheme) if aim is None else sending.send_at(aim, scheme)
     if path is not None:
         write_atomically(data, path, overwrite=overwrite)
     return hidden
@@ -213,22 +218,73 @@ def _seeds(key: Key, name: str, message: int) -> "ReceiverSeeds":
     return ReceiverSeeds(key.decoder_seed(name, message), key.header_seed(name, message))
 
 
-def _check(
-    data: bytes, cover: Picture, secrets: Mapping[str, Picture], key: Key, message: int, scheme: "CsFnns"
-) -> Hidden:
-    """Read the file's bytes back and decode them as every receiver will. Raises SearchError."""
-    stego = read_picture(data)
-    recovered: dict[str, Figures] = {}
-    for name, secret in secrets.items():
-        hint = "Try again with more steps or a larger beta: the next message has another cover and decoder."
-        try:
-            grid = scheme.extract(stego, cover, _seeds(key, name, message)).grid
-        except NoMessageError as error:
-            raise SearchError(f"The search ended before {name}'s secret could be read.", hint) from error
-        recovered[name] = compare(grid, fit(secret, *grid.shape[:2]))
-        if recovered[name].psnr < LEAST_PSNR:
-            raise SearchError(f"{name}'s secret would arrive with {recovered[name].psnr:.1f} dB only.", hint)
-    return Hidden(stego, message, compare(cover, stego), recovered)
+@dataclass(frozen=True)
+class _Sending:
+    """One message on its way."""
+
+    key: Key
+    message: int
+    secrets: Mapping[str, Picture]
+    cover: Picture
+    suffix: str
+    progress: "Progress | None"
+
+    def send(self, scheme: "CsFnns") -> tuple[bytes, Hidden]:
+        """Search once; the file's bytes, and what they hold. Raises SearchError for what would arrive too weak."""
+        targets = {_seeds(self.key, name, self.message): each for name, each in self.secrets.items()}
+        stego = scheme.embed(self.cover, targets, progress=self.progress)
+        data = encode_picture(stego, self.suffix)
+        return data, self._check(data, scheme)
+
+    def send_at(self, aim: Aim, scheme: "CsFnns") -> tuple[bytes, Hidden]:
+        """Search until the aim is met. Raises SearchError when it is not."""
+        trials: list[Trial] = []
+        sent: list[tuple[bytes, Hidden] | None] = []
+        assert scheme.search is not None
+        while (settings := next_trial(aim, trials)) is not None:
+            doublings, steps = settings
+            search = replace(
+                scheme.search,
+                beta=scheme.search.beta * 2**doublings,
+                steps=max(1, round(scheme.search.steps * steps)),
+            )
+            try:
+                data, hidden = self.send(replace(scheme, search=search))
+            except SearchError:
+                trials.append(Trial(doublings, steps, 0.0, -inf))
+                sent.append(None)
+                continue
+            least = min(each.psnr for each in hidden.recovered.values())
+            trials.append(Trial(doublings, steps, hidden.stego.psnr, least))
+            sent.append((data, hidden))
+        at = best(aim, trials)
+        found = sent[at]
+        if found is None or not trials[at].meets(aim):
+            reached = f"{trials[at].stego:.1f} dB with {trials[at].recovered:.1f} dB" if found else "nothing"
+            raise SearchError(
+                f"{aim} cannot be met: the nearest was {reached} for stego and secret.",
+                "Ask for less, give more --steps, or make a key with fewer --bpp.",
+            )
+        return found
+
+    def _check(self, data: bytes, scheme: "CsFnns") -> Hidden:
+        """Read the file's bytes back and decode them as every receiver will. Raises SearchError."""
+        stego = read_picture(data)
+        recovered: dict[str, Figures] = {}
+        for name, secret in self.secrets.items():
+            hint = (
+                "Try again with more steps or a larger beta: the next message has another cover and decoder."
+            )
+            try:
+                grid = scheme.extract(stego, self.cover, _seeds(self.key, name, self.message)).grid
+            except NoMessageError as error:
+                raise SearchError(f"The search ended before {name}'s secret could be read.", hint) from error
+            recovered[name] = compare(grid, fit(secret, *grid.shape[:2]))
+            if recovered[name].psnr < LEAST_PSNR:
+                raise SearchError(
+                    f"{name}'s secret would arrive with {recovered[name].psnr:.1f} dB only.", hint
+                )
+        return Hidden(stego, self.message, compare(self.cover, stego), recovered)
 
 
 def _resembling(

@@ -362,3 +362,32 @@ def test_errors_are_json_too_when_that_was_asked_for(run: Run, sent: Path) -> No
     failed, code = run("csfnns reveal secret.png --json --fancy").splitlines()
     assert code == "[exit 2]"
     assert "--fancy" in json.loads(failed)["error"]["message"]
+
+
+def test_the_dial_goes_from_invisible_to_faithful(run: Run, photo: Picture, desk: Path) -> None:
+    run("csfnns key new mine.key --size 96")
+    figures = []
+    for i, dial in enumerate(("--invisible", "", "--balance 0.5", "--faithful")):
+        answer = json.loads(run(f"csfnns hide secret.png -k mine.key -o {i}.png --steps 80 {dial} --json"))
+        figures.append((answer["stego"]["psnr"], answer["recovered"]["main"]["psnr"]))
+    stego, recovered = zip(*figures, strict=True)
+    assert list(stego) == sorted(stego, reverse=True)
+    assert list(recovered) == sorted(recovered)
+
+
+def test_the_dial_has_one_place(transcript: Transcript, photo: Picture, desk: Path) -> None:
+    transcript("""
+        $ csfnns key new mine.key --size 64
+        ...
+        $ csfnns hide secret.png -k mine.key -o a.png --faithful --balance 0.2
+        error: --faithful, --invisible and --balance are one dial.
+        ...
+    """)
+
+
+def test_a_target_on_the_command_line(run: Run, photo: Picture, desk: Path) -> None:
+    run("csfnns key new mine.key --size 96")
+    answer = json.loads(
+        run("csfnns hide secret.png -k mine.key -o a.png --steps 60 --target-stego 43 --json")
+    )
+    assert 43 <= answer["stego"]["psnr"] < 43.5

@@ -131,7 +131,7 @@ def test_only_the_right_seed_decodes(name: str, seed: Seed, scene: Callable[...,
     right, wrong = make_decoder(profile, seed), make_decoder(profile, seed.derive("other"))
     cover = torch.full((1, 3, 64, 64), 100 / 255)
     terms = [Weighted(Distortion(), 1.0), Weighted(Recovery(right, target), 0.1)]
-    delta = Search(steps=60)(cover, terms, seed=seed) / 255
+    delta = Search(steps=60)(cover, terms, seeds=[seed]) / 255
     assert correlation(right(delta), target) > 0.8
     assert abs(correlation(wrong(delta), target)) < 0.15
 

@@ -16,7 +16,7 @@ def cover() -> Tensor:
 
 
 def grid(cover: Tensor, epsilon: float, *, start: float = 1.0, round_from: float = 0.4) -> IntegerGrid:
-    return IntegerGrid(cover, epsilon, Seed(bytes(32)), start=start, round_from=round_from)
+    return IntegerGrid(cover, epsilon, [Seed(bytes(32))], start=start, round_from=round_from)
 
 
 @EPSILON
@@ -79,7 +79,7 @@ def test_the_grid_starts_from_noise_of_the_given_strength() -> None:
 
 def test_the_first_guess_is_the_seeds(cover: Tensor) -> None:
     assert torch.equal(grid(cover, 0.05).variable, grid(cover, 0.05).variable)
-    other = IntegerGrid(cover, 0.05, Seed(bytes([1]) * 32), start=1.0, round_from=0.4)
+    other = IntegerGrid(cover, 0.05, [Seed(bytes([1]) * 32)], start=1.0, round_from=0.4)
     assert not torch.equal(grid(cover, 0.05).variable, other.variable)
 
 

@@ -18,7 +18,7 @@ from csfnns.stream import Seed
 
 SEED = Seed(bytes(range(32)))
 SHORT = Search(steps=30)
-NUMBERS = ("steps", "beta", "growth", "epsilon", "learning_rate", "start", "round_from")
+NUMBERS = ("steps", "beta", "growth", "epsilon", "learning_rate", "start", "round_from", "texture")
 SPACES = pytest.mark.parametrize(
     "search",
     [
@@ -54,19 +54,19 @@ def losses(cover: Tensor, levels: Tensor, each: list[Weighted]) -> float:
 def test_a_search_lowers_the_loss(search: Search) -> None:
     cover, each = covers(1), terms(beta=search.beta)
     noise = torch.from_numpy(SEED.stream().normals(cover.numel())).round().reshape(cover.shape)
-    found = search(cover, each, seed=SEED)
+    found = search(cover, each, seeds=[SEED])
     assert losses(cover, found, each) < 0.7 * losses(cover, noise, each)
 
 
 def test_more_steps_find_a_better_perturbation() -> None:
     cover, each = covers(1), terms()
-    few, many = (Search(steps=n)(cover, each, seed=SEED) for n in (15, 60))
+    few, many = (Search(steps=n)(cover, each, seeds=[SEED]) for n in (15, 60))
     assert losses(cover, many, each) < losses(cover, few, each)
 
 
 def test_beta_trades_the_secret_against_the_stego() -> None:
     cover = covers(1)
-    weak, strong = (SHORT(cover, terms(beta=beta), seed=SEED).float() for beta in (0.003, 0.1))
+    weak, strong = (SHORT(cover, terms(beta=beta), seeds=[SEED]).float() for beta in (0.003, 0.1))
     recovery = terms()[1].term
     errors = [float(recovery(SearchState(cover, levels / 255))) for levels in (weak, strong)]
     assert weak.square().mean() < strong.square().mean()
@@ -75,12 +75,12 @@ def test_beta_trades_the_secret_against_the_stego() -> None:
 
 @SPACES
 def test_a_search_is_deterministic(search: Search) -> None:
-    first, second = (search(covers(1), terms(), seed=SEED) for _ in range(2))
+    first, second = (search(covers(1), terms(), seeds=[SEED]) for _ in range(2))
     assert torch.equal(first, second)
 
 
 def test_the_seed_makes_the_first_guess() -> None:
-    first, second = (SHORT(covers(1), terms(), seed=s) for s in (SEED, SEED.derive("other")))
+    first, second = (SHORT(covers(1), terms(), seeds=[s]) for s in (SEED, SEED.derive("other")))
     assert not torch.equal(first, second)
 
 
@@ -88,14 +88,14 @@ def test_torchs_generator_plays_no_part() -> None:
     results = []
     for state in (1, 2):
         torch.manual_seed(state)
-        results.append(SHORT(covers(1), terms(), seed=SEED))
+        results.append(SHORT(covers(1), terms(), seeds=[SEED]))
     assert torch.equal(*results)
 
 
 @SPACES
 def test_the_result_is_whole_levels_that_a_file_can_hold(search: Search) -> None:
     cover = covers(1)
-    levels = search(cover, terms(), seed=SEED)
+    levels = search(cover, terms(), seeds=[SEED])
     stego = (255 * cover).round() + levels
     assert levels.dtype == torch.int16
     assert levels.shape == cover.shape
@@ -106,28 +106,28 @@ def test_the_result_is_whole_levels_that_a_file_can_hold(search: Search) -> None
 @pytest.mark.parametrize(("epsilon", "most"), [(0.004, 1), (0.012, 3)])
 def test_no_pixel_moves_further_than_epsilon(space: Any, epsilon: float, most: int) -> None:
     search = Search(steps=30, space=space, epsilon=epsilon, learning_rate=0.5, start=3.0)
-    levels = search(covers(1), terms(beta=1.0), seed=SEED)
+    levels = search(covers(1), terms(beta=1.0), seeds=[SEED])
     assert int(levels.abs().max()) == most
 
 
 def test_saturated_covers_stay_in_range() -> None:
     cover = torch.zeros(1, 3, 64, 64)
     cover[:, :, :, 32:] = 1
-    levels = SHORT(cover, terms(beta=0.1), seed=SEED)
+    levels = SHORT(cover, terms(beta=0.1), seeds=[SEED])
     assert int(levels[..., :32].min()) == 0 < int(levels[..., :32].max())
     assert int(levels[..., 32:].max()) == 0 > int(levels[..., 32:].min())
 
 
 def test_the_cover_is_left_alone() -> None:
     cover = covers(1)
-    SHORT(cover, terms(), seed=SEED)
+    SHORT(cover, terms(), seeds=[SEED])
     assert torch.equal(cover, covers(1))
     assert not cover.requires_grad
 
 
 def test_progress_counts_every_step() -> None:
     seen: list[tuple[int, int]] = []
-    Search(steps=5)(covers(1), terms(), seed=SEED, progress=lambda done, steps: seen.append((done, steps)))
+    Search(steps=5)(covers(1), terms(), seeds=[SEED], progress=lambda done, steps: seen.append((done, steps)))
     assert seen == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
 
 
@@ -140,13 +140,13 @@ def test_progress_cancels_by_returning_false(at: int) -> None:
         return done < at
 
     with pytest.raises(Cancelled):
-        Search(steps=5)(covers(1), terms(), seed=SEED, progress=progress)
+        Search(steps=5)(covers(1), terms(), seeds=[SEED], progress=progress)
     assert seen == list(range(1, at + 1))
 
 
 def test_watching_changes_nothing() -> None:
-    watched = SHORT(covers(1), terms(), seed=SEED, progress=lambda done, steps: True)
-    assert torch.equal(watched, SHORT(covers(1), terms(), seed=SEED))
+    watched = SHORT(covers(1), terms(), seeds=[SEED], progress=lambda done, steps: True)
+    assert torch.equal(watched, SHORT(covers(1), terms(), seeds=[SEED]))
 
 
 class Broken:
@@ -159,7 +159,7 @@ class Broken:
 @SPACES
 def test_a_search_that_diverges_says_so(search: Search) -> None:
     with pytest.raises(SearchError, match="diverged"):
-        search(covers(1), [Weighted(Broken(), 1.0)], seed=SEED)
+        search(covers(1), [Weighted(Broken(), 1.0)], seeds=[SEED])
 
 
 class Counting(Distortion):
@@ -175,7 +175,7 @@ class Counting(Distortion):
 def test_a_late_term_costs_nothing_before_its_start() -> None:
     """As the paper's term against detectors: the last 100 of 1500 steps."""
     late = Counting()
-    Search(steps=15)(covers(1), [*terms(), Weighted(late, 1.0, start=14 / 15)], seed=SEED)
+    Search(steps=15)(covers(1), [*terms(), Weighted(late, 1.0, start=14 / 15)], seeds=[SEED])
     assert late.steps == 1
 
 
@@ -193,6 +193,7 @@ def test_a_late_term_costs_nothing_before_its_start() -> None:
         {"round_from": -0.1},
         {"round_from": 1},
         {"start": -1},
+        {"texture": 1.1},
         {"start": float("inf")},
         {"space": "cube"},
         {"schedule": "linear"},
@@ -259,6 +260,7 @@ class Weighed(Distortion):
     """Distortion that notes what it counts: the gradient that arrives at its value."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.noted: list[float] = []
 
     def __call__(self, state: SearchState) -> Tensor:
@@ -270,7 +272,7 @@ class Weighed(Distortion):
 def test_growth_multiplies_the_weights_that_grow_and_no_others() -> None:
     growing, constant = Weighed(), Weighed()
     search = Search(steps=10, growth=32, round_from=0.5)
-    search(covers(1), [Weighted(constant, 2.0), Weighted(growing, 2.0, grows=True)], seed=SEED)
+    search(covers(1), [Weighted(constant, 2.0), Weighted(growing, 2.0, grows=True)], seeds=[SEED])
     assert constant.noted == [constant.noted[0]] * 10
     factors = np.array(growing.noted) / constant.noted[0]
     assert factors == pytest.approx([1, 1, 1, 1, 1, 1, 2, 4, 8, 16])
@@ -292,16 +294,16 @@ def test_the_cosine_falls_from_the_rate_to_nothing() -> None:
 
 
 def test_covers_of_a_batch_are_searched_as_if_alone() -> None:
-    """From the same start (z = 0) each cover gets what it gets alone, but for the last bits of sums."""
-    search = Search(steps=12, space="tanh", epsilon=0.1, learning_rate=10**-1.25)
-    both, each = covers(2), terms(2, beta=0.5)
-    together = search(both, each, seed=SEED)
+    """Each cover gets what it gets alone, but for the last bits of sums."""
+    search = Search(steps=12, learning_rate=0.1)
+    both, each, seeds = covers(2), terms(2, beta=0.5), [SEED, SEED.derive("other")]
+    together = search(both, each, seeds=seeds)
     recovery = each[1].term
     assert isinstance(recovery, Recovery)
     assert recovery.weights is not None
     for i in range(2):
         own = Recovery(recovery.decoder, recovery.values[i : i + 1], recovery.weights[i : i + 1])
-        alone = search(both[i : i + 1], [each[0], Weighted(own, 0.5)], seed=SEED)
+        alone = search(both[i : i + 1], [each[0], Weighted(own, 0.5)], seeds=[seeds[i]])
         assert (together[i] != alone[0]).float().mean() < 0.01
         assert int((together[i] - alone[0]).abs().max()) <= 1
 
@@ -311,6 +313,19 @@ def test_covers_of_a_batch_are_searched_as_if_alone() -> None:
 def test_precision_and_memory_format_make_no_other_result(layout: torch.memory_format, bf16: bool) -> None:
     """Not bit for bit, but as good: the loss is that of float32 within 5 %."""
     cover, each = covers(1), terms()
-    reference = losses(cover, SHORT(cover, each, seed=SEED), each)
-    found = Search(steps=30, bf16=bf16)(cover.contiguous(memory_format=layout), each, seed=SEED)
+    reference = losses(cover, SHORT(cover, each, seeds=[SEED]), each)
+    found = Search(steps=30, bf16=bf16)(cover.contiguous(memory_format=layout), each, seeds=[SEED])
     assert losses(cover, found, each) == pytest.approx(reference, rel=0.05)
+
+
+def test_the_balance_moves_beta_and_nothing_else() -> None:
+    search = Search(beta=0.002)
+    assert search.balanced(0) == search
+    assert search.balanced(1) == replace(search, beta=0.016)
+    assert search.balanced(-1) == replace(search, beta=0.00025)
+
+
+@pytest.mark.parametrize("balance", [-1.1, 2, float("nan")])
+def test_a_balance_beyond_its_ends_is_refused(balance: float) -> None:
+    with pytest.raises(UsageError, match="balance"):
+        Search().balanced(balance)

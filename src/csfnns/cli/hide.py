@@ -4,7 +4,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,6 +44,26 @@ def hide(
         float | None,
         typer.Option(help="Weight of the secret against the cover: more is clearer, and changes more."),
     ] = None,
+    faithful: Annotated[
+        bool, typer.Option("--faithful", help="Clearest secret, stronger changes: --balance 1.")
+    ] = False,
+    invisible: Annotated[
+        bool, typer.Option("--invisible", help="Weakest changes, noisier secret: --balance -1.")
+    ] = False,
+    balance: Annotated[
+        float | None, typer.Option(metavar="-1…1", help="Anything between the two; 0 unless given.")
+    ] = None,
+    target_stego: Annotated[
+        float | None,
+        typer.Option(metavar="DB", help="Search until the stego has this PSNR, and no more than it needs."),
+    ] = None,
+    target_recovered: Annotated[
+        float | None,
+        typer.Option(metavar="DB", help="Search until each secret has this PSNR; both may be given."),
+    ] = None,
+    texture: Annotated[
+        float | None, typer.Option(metavar="0…1", help="How far changes go into the texture of the cover.")
+    ] = None,
     device: Annotated[
         options.Device, typer.Option(help="Where the search runs; auto is cuda where there is one.")
     ] = options.Device.auto,
@@ -62,7 +82,8 @@ def hide(
 
     from csfnns import api
 
-    search, where = _search(owner, steps, beta), _device(device)
+    search = _search(owner, _balance(faithful, invisible, balance), steps=steps, beta=beta, texture=texture)
+    where = _device(device)
     with show.searching(json=json) as progress:
         hidden = api.hide(
             secrets,
@@ -71,6 +92,8 @@ def hide(
             overwrite=overwrite,
             album=album_for(owner, album),
             search=search,
+            target_stego=target_stego,
+            target_recovered=target_recovered,
             device=where,
             progress=progress,
         )
@@ -98,15 +121,22 @@ def _by_receiver(secrets: list[str]) -> str | Mapping[str, str]:
     return found
 
 
-def _search(key: "Key", steps: int | None, beta: float | None) -> "Search":
+def _balance(faithful: bool, invisible: bool, balance: float | None) -> float:
+    given = [
+        value
+        for value in (1.0 if faithful else None, -1.0 if invisible else None, balance)
+        if value is not None
+    ]
+    if len(given) > 1:
+        raise UsageError("--faithful, --invisible and --balance are one dial.", "Give one of them.")
+    return given[0] if given else 0.0
+
+
+def _search(key: "Key", balance: float, **settings: float | None) -> "Search":
     from csfnns.search import preset
 
-    settings = preset(key.profile)
-    if steps is not None:
-        settings = dataclasses.replace(settings, steps=steps)
-    if beta is not None:
-        settings = dataclasses.replace(settings, beta=beta)
-    return settings
+    given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
+    return dataclasses.replace(preset(key.profile), **given).balanced(balance)
 
 
 def _device(device: options.Device) -> str:

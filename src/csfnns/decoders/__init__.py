@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from csfnns.decoders.base import Decoder, Part, freeze
+from csfnns.decoders.base import Decoder, Part, Together, freeze
 from csfnns.decoders.plain import PlainDecoder
 from csfnns.decoders.shuffle import ShuffleDecoder
 from csfnns.decoders.spectral import SpectralDecoder
@@ -15,7 +15,7 @@ DECODERS: dict[str, Callable[[Profile, Seed], Decoder]] = {
     "spectral": SpectralDecoder,
 }
 
-__all__ = ["DECODERS", "Decoder", "Part", "make_decoder"]
+__all__ = ["DECODERS", "Decoder", "Part", "Together", "make_decoder"]
 
 
 def make_decoder(profile: Profile, seed: Seed) -> Decoder:

@@ -43,6 +43,19 @@ class Part:
     """Flat places of those n outputs in the decoder's output, (n,) int64; None when they are all of it in order."""
 
 
+class Together(nn.Module):
+    """Decoders of several pictures: the i-th decodes the i-th δ."""
+
+    def __init__(self, decoders: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.decoders = nn.ModuleList(decoders)
+
+    def forward(self, delta: Tensor) -> Tensor:
+        """δ (N, 3, H, W) → outputs (N, n)."""
+        outputs = [decoder(delta[i : i + 1]).flatten(1) for i, decoder in enumerate(self.decoders)]
+        return torch.cat(outputs)
+
+
 class InstanceNorm(nn.Module):
     """Instance normalisation without affine parameters, each channel of each picture to mean 0 and variance 1.
 

@@ -156,8 +156,10 @@ class Spread(nn.Module):
 
 def _register_order(module: nn.Module, permutation: npt.NDArray[np.int64]) -> None:
     """Buffers `order` and its `inverse`, as int32: half the memory to read at every step."""
+    inverse = np.empty(len(permutation), np.int32)
+    inverse[permutation] = np.arange(len(permutation), dtype=np.int32)
     module.register_buffer("order", torch.from_numpy(permutation.astype(np.int32)))
-    module.register_buffer("inverse", torch.from_numpy(np.argsort(permutation).astype(np.int32)))
+    module.register_buffer("inverse", torch.from_numpy(inverse))
 
 
 class _Orthonormal(torch.autograd.Function):

@@ -8,14 +8,28 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from csfnns.decoders import Part, make_decoder
+from csfnns.decoders import Part, Together, make_decoder
 from csfnns.errors import CapacityError, NoMessageError, UsageError
 from csfnns.payloads import Decoded, Target, make_codec
 from csfnns.picture import Picture
 from csfnns.profile import Profile
 from csfnns.schemes.base import ReceiverSeeds
-from csfnns.search import Distortion, Progress, Recovery, Search, Weighted, preset
+from csfnns.search import Distortion, Progress, Recovery, Search, Weighted, preset, texture_cost
 from csfnns.stream import SEED_BYTES, Seed
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One secret to be hidden: the parts of its decoder, and what they shall put out."""
+
+    parts: Sequence[Part]
+    target: Target
+
+    def target_of(self, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
+        """Values and weights of a part's outputs, (n,)."""
+        there = slice(None) if part.places is None else part.places
+        values, weights = (torch.from_numpy(x).flatten() for x in (self.target.values, self.target.weights))
+        return values[there], weights[there]
 
 
 @dataclass(frozen=True)
@@ -53,22 +67,43 @@ class CsFnns:
 
         Raises CapacityError, SearchError and Cancelled. What a receiver gets is not checked here.
         """
+        return self.embed_batch([cover], [secrets], progress=progress)[0]
+
+    def embed_batch(
+        self,
+        covers: Sequence[Picture],
+        secrets: Sequence[Mapping[ReceiverSeeds, Picture]],
+        *,
+        progress: Progress | None = None,
+    ) -> list[Picture]:
+        """Stegos of several covers, each with its own secrets, as `embed` makes them; a GPU does more at once.
+
+        Raises UsageError unless there are as many covers as secrets and as many receivers for each.
+        """
+        if not covers or len(covers) != len(secrets) or len({len(each) for each in secrets}) != 1:
+            hint = "Give secrets for each cover, and as many receivers for one as for another."
+            raise UsageError("These covers and secrets are no batch.", hint)
         search = self.search or preset(self.profile)
-        decoders = [make_decoder(self.profile, seeds.decoder).to(self.device) for seeds in secrets]
-        targets = [make_codec(self.profile, seeds.header).encode(secret) for seeds, secret in secrets.items()]
-        start = next(iter(secrets)).decoder
-        stego = np.empty_like(cover)
-        parts = list(zip(*(decoder.parts() for decoder in decoders), strict=True))
-        for i, each in enumerate(parts):
-            window = each[0].rows, each[0].columns
-            recoveries = map(self._recovery, each, targets)
-            image = _image(cover[window]).to(self.device)
-            terms = [Weighted(Distortion(), 1.0)]
-            terms += [Weighted(recovery, search.beta, grows=True) for recovery in recoveries]
-            report = _share(progress, i, len(parts))
-            delta = search(image, terms, seed=start.derive(f"csfnns/1/part/{i}"), progress=report)
-            stego[window] = cover[window] + delta[0].permute(1, 2, 0).cpu().numpy()
-        return stego
+        jobs = [[self._job(seeds, secret) for seeds, secret in each.items()] for each in secrets]
+        starts = [next(iter(each)).decoder for each in secrets]
+        images = torch.cat([_image(cover) for cover in covers])
+        cost = texture_cost(images, search.texture) if search.texture else None
+        stegos = [np.empty_like(cover) for cover in covers]
+        windows = [(part.rows, part.columns) for part in jobs[0][0].parts]
+        for i, (rows, columns) in enumerate(windows):
+            there = None if cost is None else cost[:, :, rows, columns].to(self.device)
+            terms = [Weighted(Distortion(there), 1.0)]
+            for receivers in zip(*jobs, strict=True):
+                terms.append(Weighted(self._recovery(receivers, i), search.beta, grows=True))
+            delta = search(
+                images[:, :, rows, columns].to(self.device),
+                terms,
+                seeds=[start.derive(f"csfnns/1/part/{i}") for start in starts],
+                progress=_share(progress, i, len(windows)),
+            )
+            for stego, cover, levels in zip(stegos, covers, delta.cpu(), strict=True):
+                stego[rows, columns] = cover[rows, columns] + levels.permute(1, 2, 0).numpy()
+        return stegos
 
     def extract(self, stego: Picture, cover: Picture, seeds: ReceiverSeeds) -> Decoded:
         """Secret of one receiver. Raises NoMessageError when there is none for these seeds."""
@@ -81,12 +116,18 @@ class CsFnns:
             output = decoder(_image(delta))[0].numpy()
         return make_codec(self.profile, seeds.header).decode(output)
 
-    def _recovery(self, part: Part, target: Target) -> Recovery:
-        values, weights = (torch.from_numpy(x).flatten() for x in (target.values, target.weights))
-        if part.places is not None:
-            there = part.places.cpu()
-            values, weights = values[there], weights[there]
-        return Recovery(part.decoder, values[None].to(self.device), weights[None].to(self.device))
+    def _job(self, seeds: ReceiverSeeds, secret: Picture) -> _Job:
+        decoder = make_decoder(self.profile, seeds.decoder)
+        return _Job(decoder.parts(), make_codec(self.profile, seeds.header).encode(secret))
+
+    def _recovery(self, jobs: Sequence[_Job], i: int) -> Recovery:
+        """Term of the i-th part of one receiver's job in each picture."""
+        parts = [job.parts[i] for job in jobs]
+        values, weights = zip(
+            *(job.target_of(part) for job, part in zip(jobs, parts, strict=True)), strict=True
+        )
+        decoder = Together([part.decoder for part in parts]).to(self.device)
+        return Recovery(decoder, torch.stack(values).to(self.device), torch.stack(weights).to(self.device))
 
 
 def _image(levels: npt.NDArray[Any]) -> torch.Tensor:

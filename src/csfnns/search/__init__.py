@@ -3,6 +3,7 @@
 from csfnns.search.box import bounds
 from csfnns.search.objective import Distortion, Recovery, SearchState, Term, Weighted
 from csfnns.search.sps import Progress, Search, preset
+from csfnns.search.texture import texture_cost
 
 __all__ = [
     "Distortion",
@@ -14,4 +15,5 @@ __all__ = [
     "Weighted",
     "bounds",
     "preset",
+    "texture_cost",
 ]

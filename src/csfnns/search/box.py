@@ -1,5 +1,6 @@
 """The variable that the search moves, and the box in which the perturbation stays (Sec. 3.1, Eq. 4–5)."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -49,14 +50,17 @@ class IntegerGrid:
 
     Files hold 8-bit pixels, and δ is a level or two, so rounding is the main noise: it has to be part of the search. It
     starts late, since from a rounded δ = 0 the normalisation layers give wild gradients. The variable starts as keyed
-    normal noise. Backwards, rounding counts as the identity (straight-through).
+    normal noise, from one seed a cover. Backwards, rounding counts as the identity (straight-through).
     """
 
-    def __init__(self, cover: Tensor, epsilon: float, seed: Seed, *, start: float, round_from: float) -> None:
+    def __init__(
+        self, cover: Tensor, epsilon: float, seeds: Sequence[Seed], *, start: float, round_from: float
+    ) -> None:
         lower, upper = bounds(cover, epsilon)
         self.lower, self.upper = (LEVELS * lower).round(), (LEVELS * upper).round()
-        noise = torch.from_numpy(seed.derive("csfnns/1/start").stream().normals(cover.numel()))
-        self.variable = (start * noise).reshape(cover.shape).to(cover)
+        streams = (seed.derive("csfnns/1/start").stream() for seed in seeds)
+        noise = [torch.from_numpy(stream.normals(cover[0].numel())) for stream in streams]
+        self.variable = (start * torch.stack(noise)).reshape(cover.shape).to(cover)
         self.project()
         self.variable.requires_grad_()
         self._round_from = round_from

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
@@ -13,6 +14,7 @@ from csfnns.profile import Profile
 from csfnns.search.adam import Adam
 from csfnns.search.box import LEVELS, IntegerGrid, Space, TanhBox
 from csfnns.search.objective import SearchState, Weighted, evaluate, total
+from csfnns.search.record import Step, repeatable
 from csfnns.stream import Seed
 
 Progress = Callable[[int, int], bool | None]
@@ -41,6 +43,8 @@ class Search:
     """Standard deviation of the first guess, in grey levels (grid)."""
     round_from: float = 0.3
     """Share of the steps after which δ is whole grey levels (grid)."""
+    texture: float = 0.0
+    """How far changes go where the cover's texture hides them, 0 to 1 (texture.py)."""
     bf16: bool = False
     """Convolutions in bfloat16. Everything else stays float32."""
 
@@ -48,9 +52,10 @@ class Search:
         # Comparisons written so that NaN fails them.
         rates = all(0 < x < math.inf for x in (self.beta, self.growth, self.learning_rate))
         shares = 0 <= self.round_from < 1 and 0 <= self.start < math.inf and 0 < self.epsilon <= 1
-        if not (self.steps >= 1 and rates and shares):
+        if not (self.steps >= 1 and rates and shares and 0 <= self.texture <= 1):
             hint = (
-                "steps ≥ 1; beta, growth, learning_rate > 0; 0 < epsilon ≤ 1; 0 ≤ round_from < 1; start ≥ 0."
+                "steps ≥ 1; beta, growth, learning_rate > 0; 0 < epsilon ≤ 1; 0 ≤ round_from < 1; start ≥ 0;"
+                " 0 ≤ texture ≤ 1."
             )
             raise UsageError("These search settings cannot be.", hint)
         if self.space not in ("tanh", "grid") or self.schedule not in ("halving", "cosine"):
@@ -58,18 +63,34 @@ class Search:
             raise UsageError(f"There is no space {self.space!r} or no schedule {self.schedule!r}.", hint)
 
     def __call__(
-        self, cover: Tensor, terms: Sequence[Weighted], *, seed: Seed, progress: Progress | None = None
+        self,
+        cover: Tensor,
+        terms: Sequence[Weighted],
+        *,
+        seeds: Sequence[Seed],
+        progress: Progress | None = None,
     ) -> Tensor:
-        """Perturbation of `cover` (N, 3, H, W, in [0, 1] on the 8-bit grid) that minimises the terms.
+        """Perturbations of covers (N, 3, H, W, in [0, 1] on the 8-bit grid) that minimise the terms.
 
         Returns δ in whole grey levels, (N, 3, H, W) int16, inside the box (grid: its nearest whole levels). Runs on
-        the cover's device. `seed` makes the first guess. Raises Cancelled, and SearchError when the search diverges.
+        the covers' device. `seeds`, one a cover, make the first guesses; covers do not influence each other. Raises
+        Cancelled, and SearchError when the search diverges.
         """
-        space = self._space(cover, seed)
+        space = self._space(cover, seeds)
         optimiser = Adam(space.variable)
-        for step in range(self.steps):
-            self._step(step / self.steps, cover, terms, space, optimiser)
-            if progress is not None and progress(step + 1, self.steps) is False:
+        growth = torch.ones((), device=cover.device)
+        recorded: dict[tuple[bool, ...], Step] = {}
+        for number in range(self.steps):
+            share = number / self.steps
+            growth.fill_(self._growth(share))
+            optimiser.begin(self._rate(share))
+            # Steps do the same work as long as nothing begins or ends.
+            phase = (share >= self.round_from, *(each.active(share) for each in terms))
+            if phase not in recorded:
+                step = partial(self._step, share, cover, terms, space, optimiser, growth)
+                recorded[phase] = repeatable(step, (space.variable, *optimiser.state), cover.device)
+            recorded[phase]()
+            if progress is not None and progress(number + 1, self.steps) is False:
                 raise Cancelled("The search was cancelled.", "Nothing was written.")
         with torch.no_grad():
             delta = space.delta(1.0)
@@ -77,27 +98,38 @@ class Search:
             raise SearchError("The search diverged.", "Try a smaller learning rate.")
         return to_levels(cover, delta)
 
-    def _space(self, cover: Tensor, seed: Seed) -> Space:
+    def balanced(self, balance: float) -> "Search":
+        """These settings moved along the frontier: -1 changes the cover least, 0 as they are, 1 keeps most of the secret.
+
+        β goes from 1/8 to 8 times its value. Raises UsageError outside [-1, 1].
+        """
+        if not -1 <= balance <= 1:
+            raise UsageError(f"There is no balance {balance}.", "Give -1 (invisible) to 1 (faithful).")
+        return replace(self, beta=self.beta * DIAL**balance)
+
+    def _space(self, cover: Tensor, seeds: Sequence[Seed]) -> Space:
         if self.space == "tanh":
             return TanhBox(cover, self.epsilon)
-        return IntegerGrid(cover, self.epsilon, seed, start=self.start, round_from=self.round_from)
+        return IntegerGrid(cover, self.epsilon, seeds, start=self.start, round_from=self.round_from)
 
     def _step(
         self,
-        progress: float,
+        share: float,
         cover: Tensor,
         terms: Sequence[Weighted],
         space: Space,
         optimiser: Adam,
+        growth: Tensor,
     ) -> None:
-        with torch.autocast(cover.device.type, torch.bfloat16, enabled=self.bf16):
-            state = SearchState(cover, space.delta(progress))
-            values = evaluate(terms, state, progress)
-        loss = total(values, self._growth(progress))
+        # Without the cache of casts, which must not outlive a recording.
+        with torch.autocast(cover.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
+            state = SearchState(cover, space.delta(share))
+            values = evaluate(terms, state, share)
+        loss = total(values, growth)
         # Adam ignores the scale of a loss but for its ε = 1e-8: the mean's gradients would drown in it.
         scale = space.variable[0].numel() if self.space == "grid" else 1
         (gradient,) = torch.autograd.grad(scale * loss, space.variable)
-        optimiser.step(gradient, self._rate(progress))
+        optimiser.step(gradient)
         space.project()
 
     def _growth(self, progress: float) -> float:
@@ -115,6 +147,8 @@ def to_levels(cover: Tensor, delta: Tensor) -> Tensor:
     return (stego - (LEVELS * cover).round()).to(torch.int16)
 
 
+DIAL = 8.0
+"""Factor on β at the ends of the dial."""
 STANDARD_BETA = {"24": 0.006, "6": 0.0015, "1.5": 0.0004}
 """The middle of the frontier at each capacity (benchmarks/frontier.py draws it)."""
 
