@@ -15,11 +15,12 @@ ROOT = Path(csfnns.__file__).parent
 # As docs/architecture.md draws it, upside down: who stands in a line may import what stands in the lines above it.
 ORDER = [
     {"errors"},
-    {"files", "picture", "profile", "stream", "words"},
-    {"keys", "covers", "decoders", "payloads", "output", "measure"},
+    {"aim", "files", "picture", "profile", "stream", "words"},
+    {"keys", "covers", "decoders", "payloads", "output", "measure", "lpips", "denoise"},
     {"search"},
     {"schemes"},
     {"api"},
+    {"experiments"},
     {"cli"},
     {"__main__"},
 ]
@@ -54,7 +55,7 @@ def test_every_part_has_its_place() -> None:
     parts = {
         path.name.removesuffix(".py") for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()
     }
-    assert parts - {"__init__", "__pycache__", "py.typed"} == set(RANK)
+    assert parts - {"__init__", "__pycache__", "py.typed", "weights"} == set(RANK)
 
 
 def test_the_architecture_document_draws_this_order() -> None:
