@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from csfnns.aim import Aim, Trial, best, next_trial
-from csfnns.covers import make_generator
+from csfnns.covers import Slow, make_generator
 from csfnns.errors import DamagedError, KeyFileError, NoMessageError, SearchError, UsageError
 from csfnns.keys import DEFAULT_RECEIVER, Key, Ledger, check_message
 from csfnns.measure import Figures, compare
@@ -97,6 +97,7 @@ def hide(
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     album: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | None = None,
     search: "Search | None" = None,
     target_stego: float | None = None,
     target_recovered: float | None = None,
@@ -123,7 +124,7 @@ def hide(
     files = [source for source in sources.values() if isinstance(source, (str, os.PathLike))]
     path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files)
     secrets = {name: read_picture(source) for name, source in sources.items()}
-    generator = make_generator(key.profile, None if album is None else Path(album))
+    generator = _generator(key.profile, album, model)
 
     from csfnns.schemes import CsFnns
     from csfnns.search import preset
@@ -147,6 +148,7 @@ def reveal(
     receiver: str | None = None,
     message: int | None = None,
     album: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | None = None,
     ledger: Ledger | None = None,
 ) -> Revealed:
     """Reveal what is hidden in a stego picture for the key's receiver.
@@ -166,7 +168,7 @@ def reveal(
     from csfnns.schemes import CsFnns
 
     _check_wrong_keys_show(key.profile)
-    generator = make_generator(key.profile, None if album is None else Path(album))
+    generator = _generator(key.profile, album, model)
     ledger = ledger or Ledger()
     numbers = _candidates(key, ledger, generator) if message is None else [check_message(message)]
     resembling = []
@@ -182,18 +184,31 @@ def reveal(
             continue
         ledger.mark_seen(key.id, name, number)
         return Revealed(restore(found.grid, found.shape), number, name, found.expected_psnr)
-    raise _nothing_found(resembling, name)
+    raise _nothing_found(resembling, name, _window(generator))
 
 
-def make_cover(key: Key, message: int = 0, *, album: str | os.PathLike[str] | None = None) -> Cover:
+def make_cover(
+    key: Key,
+    message: int = 0,
+    *,
+    album: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | None = None,
+) -> Cover:
     """Cover of a message. That of message 0 is never sent: both ends make it and compare fingerprints.
 
     Raises CoverError, and UsageError for a number that cannot be.
     """
     if message < 0:
         raise UsageError(f"There is no message number {message}.", "Numbers start at 0, the check cover.")
-    picture = make_generator(key.profile, None if album is None else Path(album))(key.cover, message)
+    picture = _generator(key.profile, album, model)(key.cover, message)
     return Cover(picture, words(sha256(picture.tobytes()).digest(), 4))
+
+
+def _generator(
+    profile: Profile, album: str | os.PathLike[str] | None, model: str | os.PathLike[str] | None
+) -> "CoverGenerator":
+    place = None if album is None else Path(album)
+    return make_generator(profile, place, None if model is None else os.fspath(model))
 
 
 def _by_receiver(secret: "Source | Mapping[str, Source]", key: Key) -> "dict[str, Source]":
@@ -301,12 +316,12 @@ def _resembling(
             yield number
 
 
-def _nothing_found(resembling: Sequence[int], name: str) -> NoMessageError:
+def _nothing_found(resembling: Sequence[int], name: str, window: int) -> NoMessageError:
     if not resembling:
         return NoMessageError(
             "This picture is made on none of this key's covers, or on none that is due.",
             "Check that it is the right key, and that the picture arrived unchanged. If the sender's messages are"
-            f" more than {WINDOW} ahead of what was received here, name the number with --message.",
+            f" more than {window} ahead of what was received here, name the number with --message.",
         )
     return DamagedError(
         f"The picture resembles the cover of message {' or '.join(map(str, resembling))},"
@@ -326,12 +341,18 @@ def _check_wrong_keys_show(profile: Profile) -> None:
         )
 
 
+def _window(generator: "CoverGenerator") -> int:
+    return generator.window if isinstance(generator, Slow) else WINDOW
+
+
 def _candidates(key: Key, ledger: Ledger, generator: "CoverGenerator") -> Sequence[int]:
     """Numbers around the last one known here: the next ones and the latest ones first."""
     seen = max((max(ledger.seen(key.id, name), default=0) for name in key.names), default=0)
     last = max(seen, ledger.highest(key.id))
-    stop = len(generator) if isinstance(generator, Sized) else last + WINDOW + 1
-    numbers = range(1, min(last + WINDOW + 1, stop))
+    window = _window(generator)
+    first = max(1, last + 1 - window) if isinstance(generator, Slow) else 1
+    stop = len(generator) if isinstance(generator, Sized) else last + window + 1
+    numbers = range(first, min(last + window + 1, stop))
     return sorted(numbers, key=lambda number: abs(number - last - 0.6))
 
 

@@ -21,7 +21,7 @@ from csfnns.stream import Seed
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, and nothing set in the environment."""
     monkeypatch.chdir(tmp_path)
-    for name in ("CSFNNS_KEY", "CSFNNS_PASSPHRASE", "CSFNNS_ALBUM", "FORCE_COLOR"):
+    for name in ("CSFNNS_KEY", "CSFNNS_PASSPHRASE", "CSFNNS_ALBUM", "CSFNNS_MODEL", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "100")
     return tmp_path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from csfnns.cli import options, show
-from csfnns.cli.unlock import Choices, album_for, unlock
+from csfnns.cli.unlock import Choices, album_for, model_for, unlock
 from csfnns.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def hide(
     bpp: options.Bpp = None,
     generator: options.Generator = None,
     album: options.Album = None,
+    model: options.Model = None,
     steps: Annotated[
         int | None, typer.Option(help="Steps of the search: more take longer and give finer results.")
     ] = None,
@@ -74,7 +75,7 @@ def hide(
 
     Nothing is written until the file was decoded as every receiver will decode it. Each call uses up one message
     number, so that no cover is used twice. --profile, --size, --bpp, --generator and --album go with a
-    passphrase; a key file holds them (but for the album's place).
+    passphrase; a key file holds them (but for the place of the album or the model).
     """
     chosen = Choices(profile, size, bpp, generator, album)
     owner = unlock(key, passphrase, passphrase_file, insist, chosen, json=json)
@@ -91,6 +92,7 @@ def hide(
             out=out,
             overwrite=overwrite,
             album=album_for(owner, album),
+            model=model_for(owner, model),
             search=search,
             target_stego=target_stego,
             target_recovered=target_recovered,

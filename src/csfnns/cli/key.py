@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from csfnns.cli import options, show
-from csfnns.cli.unlock import Choices, load_key
+from csfnns.cli.unlock import Choices, Sampling, load_key
 
 if TYPE_CHECKING:
     from csfnns.keys import Key
-    from csfnns.profile import Profile
+    from csfnns.profile import Diffusion, Profile
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make keys, and look at them.")
 
@@ -28,6 +28,32 @@ def new(
     bpp: options.Bpp = None,
     generator: options.Generator = None,
     album: options.Album = None,
+    model: options.Model = None,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prompt",
+            metavar="TEXT",
+            help="What the model draws, Campus unless given; the key picks of several.",
+        ),
+    ] = None,
+    sampling_steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Steps of the model, 50 unless given.")
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="How closely the model keeps to the prompt, 7.5 unless given."),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Class of diffusers instead of the model's own, e.g. LCMScheduler."
+        ),
+    ] = None,
+    device: Annotated[
+        options.Device,
+        typer.Option(help="Where the model runs, at both ends; auto is cuda where there is one."),
+    ] = options.Device.auto,
     json: options.AsJson = False,
 ) -> None:
     """Make a key. An existing file is never replaced.
@@ -37,7 +63,10 @@ def new(
     """
     from csfnns.keys import Key, receiver_path
 
-    chosen = Choices(profile, size, bpp, generator, album).make_profile()
+    if generator == "diffusion" and not json:
+        show.note("Making a reference picture with the model: seconds on a GPU, minutes without.")
+    sampling = Sampling(model, prompt, sampling_steps, guidance, scheduler, device.value)
+    chosen = Choices(profile, size, bpp, generator, album, sampling).make_profile()
     key = Key.new(chosen, receiver or ())
     _check_capacity(key)
     files = {file: key}
@@ -108,7 +137,16 @@ def _in_words(profile: "Profile") -> dict[str, str]:
     rows = {"profile": f"{profile.name}, version {profile.version}", "covers": covers}
     rows["secrets"] = f"{profile.bpp} bits a cover pixel, carried as {width}x{height}"
     rows["decoder"] = f"{profile.decoder}, {profile.channels} channels, {profile.weights} weights"
+    if profile.diffusion is not None:
+        rows |= _drawing_in_words(profile.diffusion)
     return rows | ({"album": profile.album} if profile.album else {})
+
+
+def _drawing_in_words(diffusion: "Diffusion") -> dict[str, str]:
+    rows = {"prompts": " | ".join(diffusion.prompts)}
+    rows["drawn in"] = f"{diffusion.steps} steps of {diffusion.scheduler}, guidance {diffusion.guidance}"
+    rows["drawn with"] = ", ".join(diffusion.environment)
+    return rows | {"model": ", ".join(diffusion.model)}
 
 
 def _public(key: "Key") -> dict[str, Any]:

@@ -47,11 +47,22 @@ Bpp: TypeAlias = Annotated[
     typer.Option(metavar="24|6|1.5", help="Secret bits a cover pixel: more is finer, and shows more."),
 ]
 Generator: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="abstract|folder", help="Where covers come from: grown, or an album.")
+    str | None,
+    typer.Option(
+        metavar="abstract|folder|diffusion", help="Where covers come from: grown, an album, or a model."
+    ),
 ]
 Album: TypeAlias = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Album of covers, for generator folder. [env var: CSFNNS_ALBUM]"),
+]
+Model: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH|NAME",
+        help="Model of covers, for generator diffusion: a folder, a .safetensors or .ckpt file, or a name on the "
+        "Hugging Face hub. [env var: CSFNNS_MODEL]",
+    ),
 ]
 
 PictureOut: TypeAlias = Annotated[

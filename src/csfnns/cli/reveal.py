@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from csfnns.cli import options, show
-from csfnns.cli.unlock import Choices, album_for, unlock
+from csfnns.cli.unlock import Choices, album_for, model_for, unlock
 
 if TYPE_CHECKING:
     from csfnns.api import Revealed
@@ -24,6 +24,7 @@ def reveal(
     bpp: options.Bpp = None,
     generator: options.Generator = None,
     album: options.Album = None,
+    model: options.Model = None,
     receiver: Annotated[
         str | None, typer.Option(metavar="NAME", help="Whose secret, if the key has several receivers.")
     ] = None,
@@ -44,7 +45,14 @@ def reveal(
     from csfnns.output import check_output_name
 
     check_output_name(out, overwrite=overwrite, inputs=[stego])
-    found = api.reveal(stego, owner, receiver=receiver, message=message, album=album_for(owner, album))
+    found = api.reveal(
+        stego,
+        owner,
+        receiver=receiver,
+        message=message,
+        album=album_for(owner, album),
+        model=model_for(owner, model),
+    )
     found.save(out, overwrite=overwrite)
     if json:
         height, width = found.picture.shape[:2]
@@ -68,6 +76,7 @@ def cover(
     bpp: options.Bpp = None,
     generator: options.Generator = None,
     album: options.Album = None,
+    model: options.Model = None,
     overwrite: options.Overwrite = False,
     json: options.AsJson = False,
 ) -> None:
@@ -84,7 +93,7 @@ def cover(
 
     if out is not None:
         check_output_name(out, overwrite=overwrite)
-    check = api.make_cover(owner, album=album_for(owner, album))
+    check = api.make_cover(owner, album=album_for(owner, album), model=model_for(owner, model))
     if out is not None:
         write_picture(check.picture, out, overwrite=overwrite)
     if json:

@@ -5,7 +5,7 @@ import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from csfnns.cli import show
 from csfnns.cli.options import parse_size
@@ -13,14 +13,50 @@ from csfnns.errors import KeyFileError, UsageError
 
 if TYPE_CHECKING:
     from csfnns.keys import Key
-    from csfnns.profile import Profile
+    from csfnns.profile import Diffusion, Profile
 
 KEY = "CSFNNS_KEY"
 PASSPHRASE = "CSFNNS_PASSPHRASE"
 ALBUM = "CSFNNS_ALBUM"
+MODEL = "CSFNNS_MODEL"
 
 _MAX_BYTES = 64 * 1024
 _WAYS = f"Give -k FILE, --passphrase or --passphrase-file FILE, or set {KEY} or {PASSPHRASE}."
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Options for covers of a diffusion model; None where nothing was said."""
+
+    model: str | None
+    prompts: list[str] | None
+    steps: int | None
+    guidance: float | None
+    scheduler: str | None
+    device: Literal["cpu", "cuda", "auto"]
+
+    def describe(self, height: int, width: int) -> "Diffusion":
+        """What the profile says of the model; makes a picture with it. Raises UsageError and CoverError."""
+        from csfnns.covers import describe_diffusion
+
+        model = self.model or os.environ.get(MODEL)
+        if not model:
+            raise UsageError(
+                "The generator diffusion needs a model.", f"Give --model PATH|NAME, or set {MODEL}."
+            )
+        chosen: dict[str, Any] = {"prompts": self.prompts, "steps": self.steps, "guidance": self.guidance}
+        given = {name: value for name, value in chosen.items() if value is not None and value != []}
+        return describe_diffusion(model, height, width, scheduler=self.scheduler, device=self.device, **given)
+
+    def refuse(self) -> None:
+        """Raise UsageError if anything was chosen: another generator has no use for it."""
+        given: dict[str, Any] = {"--model": self.model, "--prompt": self.prompts}
+        given |= {"--sampling-steps": self.steps, "--guidance": self.guidance, "--scheduler": self.scheduler}
+        given |= {"--device": None if self.device == "auto" else self.device}
+        for name, value in given.items():
+            if value is not None and value != []:
+                hint = "Add that, or leave it out."
+                raise UsageError(f"{name} goes with --generator diffusion.", hint)
 
 
 @dataclass(frozen=True)
@@ -32,9 +68,11 @@ class Choices:
     bpp: str | None
     generator: str | None
     album: Path | None
+    sampling: Sampling | None = None
+    """Only when a key file is made: what a diffusion model needs is more than a passphrase can carry."""
 
     def make_profile(self) -> "Profile":
-        """Profile with these choices. Raises UsageError, and CoverError for the album."""
+        """Profile with these choices. Raises UsageError, and CoverError for the album and the model."""
         from csfnns.covers import GENERATORS, FolderCovers
         from csfnns.profile import make_profile
 
@@ -47,16 +85,24 @@ class Choices:
             chosen["bpp"] = self.bpp
         if self.size is not None:
             chosen["width"], chosen["height"] = parse_size(self.size)
-        if generator != "folder":
-            if self.album is not None:
-                raise UsageError("An album goes with --generator folder.", "Add that, or leave it out.")
-            return make_profile(self.profile or "standard", **chosen)
+        if generator != "folder" and self.album is not None:
+            raise UsageError("An album goes with --generator folder.", "Add that, or leave it out.")
+        if generator != "diffusion" and self.sampling is not None:
+            self.sampling.refuse()
+        name = self.profile or "standard"
+        if generator == "abstract":
+            return make_profile(name, **chosen)
+        size = make_profile(name, **{**chosen, "generator": "abstract"})
+        if generator == "diffusion":
+            if self.sampling is None:
+                hint = "Make a key file with 'csfnns key new'."
+                raise UsageError("Covers of a diffusion model need a key file, not a passphrase.", hint)
+            return make_profile(name, **chosen, diffusion=self.sampling.describe(size.height, size.width))
         folder = self.album or _environment_path(ALBUM)
         if folder is None:
             raise UsageError("The generator folder needs an album.", f"Give --album DIR, or set {ALBUM}.")
-        size = make_profile(self.profile or "standard", **{**chosen, "generator": "abstract"})
         covers = FolderCovers(folder, size.height, size.width)
-        return make_profile(self.profile or "standard", **chosen, album=covers.album_fingerprint)
+        return make_profile(name, **chosen, album=covers.album_fingerprint)
 
     def refuse(self) -> None:
         """Raise UsageError if anything but the album was chosen: a key file holds its profile."""
@@ -113,6 +159,13 @@ def album_for(key: "Key", album: Path | None) -> Path | None:
     if album is None and key.profile.generator == "folder":
         return _environment_path(ALBUM)
     return album
+
+
+def model_for(key: "Key", model: str | None) -> str | None:
+    """Model that was named; the environment's counts only for keys that need one."""
+    if model is None and key.profile.generator == "diffusion":
+        return os.environ.get(MODEL) or None
+    return model
 
 
 def _environment_path(name: str) -> Path | None:

@@ -1,6 +1,6 @@
 """What a cover generator is."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -30,3 +30,11 @@ class CoverGenerator(Protocol):
         Equal to `self(key, message)[rows, columns]`, only faster where the generator allows.
         """
         ...
+
+
+@runtime_checkable
+class Slow(Protocol):
+    """A generator whose probes take as long as covers, so that a receiver must not try many numbers."""
+
+    window: int
+    """How many numbers on each side of the last known one are worth a look."""

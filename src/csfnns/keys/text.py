@@ -15,12 +15,19 @@ from pydantic import ValidationError
 
 from csfnns.errors import KeyFileError, UsageError
 from csfnns.keys.material import DEFAULT_RECEIVER, Key, Receiver, canonical, check_names
-from csfnns.profile import Profile
+from csfnns.profile import Diffusion, Profile
 from csfnns.stream import Seed
 
 FORMAT = 1
 
-_BLOCKS = ("album", "root-key", "cover-key", "receiver-key")  # 256-bit values, written over four lines
+_LONGEST = 64  # characters of a text on one line, so that no line has more than 72
+_BLOCKS = (
+    "album",
+    "reference",
+    "root-key",
+    "cover-key",
+    "receiver-key",
+)  # 256-bit values, written over four lines
 _ASK = "Get an unchanged copy of the key from whoever made it."
 
 T = TypeVar("T")
@@ -35,8 +42,7 @@ def render_key(key: Key) -> str:
     lines = [f"# {line}".rstrip() for line in _header(key)]
     lines += [_field(name, content[name]) for name in ("format", "role", "id")]
     for table in ("profile", "secret"):
-        lines += ["", f"[{table}]"]
-        lines += [_field(name, value) for name, value in content[table].items()]
+        lines += _table(table, content[table])
     lines += ["", "[check]", _field("checksum", checksum(content))]
     return "\n".join(lines) + "\n"
 
@@ -106,11 +112,20 @@ def _header(key: Key) -> list[str]:
     return [*lines, "", "Do not edit it: every change is noticed.", ""]
 
 
+def _table(name: str, fields: dict[str, Any]) -> list[str]:
+    """Lines of a table, and of the tables in it."""
+    inner = {key: value for key, value in fields.items() if isinstance(value, dict)}
+    lines = ["", f"[{name}]", *(_field(key, value) for key, value in fields.items() if key not in inner)]
+    for key, value in inner.items():
+        lines += _table(f"{name}.{key}", value)
+    return lines
+
+
 def _field(name: str, value: object) -> str:
     """One field as TOML."""
     if name in _BLOCKS:
         return f"{name} = {_list(_block(name, str(value)))}"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return f"{name} = {_list([_value(name, item) for item in value])}"
     return f"{name} = {_value(name, value)}"
 
@@ -127,7 +142,13 @@ def _value(name: str, value: object) -> str:
     if not re.fullmatch(r"[ !#-\[\]-~]*", value):  # printable ASCII but the two that TOML would escape
         message = f"No key file can hold the profile's {name} {value!r}."
         raise KeyFileError(message, "Use plain ASCII characters.")
-    return f'"{value}"'
+    return f'"{value}"' if len(value) <= _LONGEST else _long(value)
+
+
+def _long(value: str) -> str:
+    """A text over several lines that TOML joins again. No line but the first may begin with a blank: it is lost."""
+    parts = re.findall(rf".{{1,{_LONGEST}}}(?: |$)|.{{{_LONGEST}}}", value)
+    return "\n".join(['"""\\', *(f"  {part}\\" for part in parts), '  """'])
 
 
 def _block(name: str, digits: str) -> list[str]:
@@ -161,7 +182,7 @@ class _Text:
 
     def error(self, field: str, problem: str, hint: str = _ASK) -> KeyFileError:
         """Error about a field, or about a table of that name, with its line where it stands on one."""
-        start = re.compile(rf"\s*(\[\s*)?{re.escape(field)}\s*[=\].]")
+        start = re.compile(rf"\s*(\[\s*(\w+\s*\.\s*)?)?{re.escape(field)}\s*[=\].]")
         line = next((n for n, line in enumerate(self.lines, 1) if start.match(line)), None)
         return self.error_at(line, f"{field!r} {problem}", hint)
 
@@ -223,15 +244,34 @@ def _profile(file: _Text, table: _Table) -> Profile:
     fields = dict(table.fields)
     if "album" in fields:
         fields["album"] = table.take_block("album")
+    if "diffusion" in fields:
+        fields["diffusion"] = _diffusion(file, file.table(table.take("diffusion", dict)))
     for name, info in Profile.model_fields.items():
         if name not in fields and info.get_default() is not None:
             raise file.error(name, "is missing")  # a default would hide that a line was lost
     try:
         return Profile(**fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "profile"
-        raise file.error(name, f"cannot be: {first['msg']}") from None
+        raise _refuse(file, error, "profile") from None
+
+
+def _diffusion(file: _Text, table: _Table) -> Diffusion:
+    fields = dict(table.fields)
+    if "reference" in fields:
+        fields["reference"] = table.take_block("reference")
+    for name in Diffusion.model_fields:
+        if name not in fields:
+            raise file.error(name, "is missing")
+    try:
+        return Diffusion(**fields)
+    except ValidationError as error:
+        raise _refuse(file, error, "diffusion") from None
+
+
+def _refuse(file: _Text, error: ValidationError, table: str) -> KeyFileError:
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else table
+    return file.error(name, f"cannot be: {first['msg']}")
 
 
 def _key(file: _Text, role: str, profile: Profile, secret: _Table) -> Key:

@@ -1,0 +1,319 @@
+"""A diffusion model of the diffusers library, and how one picture is drawn from it.
+
+A pipeline asks torch for normal random numbers: first for the latents to start from, then, with some schedulers,
+for the noise of each step. Here every one of those questions is answered from the key's stream. torch's own
+generators, with seeds of 32 or 64 bits, have no part in it, and a pipeline that uses them all the same is refused.
+"""
+
+import hashlib
+import json
+import math
+import os
+import platform
+import re
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+import transformers
+from torch.overrides import TorchFunctionMode
+
+from csfnns.errors import CoverError
+from csfnns.picture import Picture
+from csfnns.stream import Stream
+
+_LOCK = (
+    threading.Lock()
+)  # settings of torch hold for the whole process, and a scheduler keeps its place in itself
+_LONGEST = 40  # characters of a setting's value that are written out
+_HUB_NAME = r"[\w.-]+/[\w.-]+"
+
+
+class Model:
+    """A pipeline in memory, in float32, with its parts' fingerprints."""
+
+    def __init__(self, pipeline: Any, name: str, device: str) -> None:
+        self._pipeline, self._name, self._device = pipeline, name, device
+        self._weights = {
+            part: _hash_weights(each)
+            for part, each in pipeline.components.items()
+            if isinstance(each, torch.nn.Module)
+        }
+
+    @property
+    def scheduler(self) -> str:
+        """Name of the scheduler's class."""
+        return type(self._pipeline.scheduler).__name__
+
+    def settings(self) -> list[str]:
+        """The scheduler's settings as texts `name=value`, by name."""
+        config = self._pipeline.scheduler.config.items()
+        return sorted(_fact(name, value) for name, value in config if not name.startswith("_"))
+
+    def parts(self, prompts: Sequence[str]) -> list[str]:
+        """The pipeline's class, its weights by part, and what its tokenizers make of the prompts."""
+        with _quiet():  # a prompt that is too long for a model is cut, at both ends alike
+            tokens = {
+                name: _digest(json.dumps([each(prompt).input_ids for prompt in (*prompts, "")]).encode())
+                for name, each in self._pipeline.components.items()
+                if hasattr(each, "get_vocab")
+            }
+        found = self._weights | tokens
+        parts = sorted(_fact(name, value) for name, value in found.items())
+        return [_fact("pipeline", type(self._pipeline).__name__), *parts]
+
+    def environment(self) -> list[str]:
+        """Versions and device: what may change a picture although the model is the same."""
+        facts: dict[str, Any] = {"torch": torch.__version__, "diffusers": diffusers.__version__}
+        facts |= {"transformers": transformers.__version__, "dtype": "float32"}
+        facts |= {"processor": platform.machine(), "instructions": torch.backends.cpu.get_cpu_capability()}
+        if self._device == "cuda":
+            facts |= {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
+            facts |= {"cudnn": torch.backends.cudnn.version()}  # type: ignore[no-untyped-call]
+        return [_fact(name, value) for name, value in facts.items()]
+
+    def draw(
+        self,
+        stream: Stream,
+        prompt: str,
+        *,
+        height: int,
+        width: int,
+        steps: int,
+        guidance: float,
+        threads: int,
+    ) -> Picture:
+        """Picture of the prompt, uint8 (height, width, 3), with all its random numbers from the stream.
+
+        Raises CoverError for a pipeline that takes random numbers from elsewhere, none at all, or makes no picture
+        of that size.
+        """
+        choices = {"height": height, "width": width, "num_inference_steps": steps, "output_type": "np"}
+        choices |= {"guidance_scale": guidance} if "guidance_scale" in self._accepted() else {}
+        noise = _KeyedNoise(stream)
+        with _LOCK, _quiet(), _deterministic(threads):
+            before = self._random_states()
+            try:
+                with noise:
+                    image = self._pipeline(prompt=prompt, **choices).images[0]
+            except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ImportError) as error:
+                reason = f"The model {self._name} could not make a cover: {_first_line(error)}"
+                raise CoverError(reason, "Try another scheduler, size or model.") from error
+            touched = any(not torch.equal(a, b) for a, b in zip(before, self._random_states(), strict=True))
+        if touched or not noise.draws:
+            what = "takes random numbers from torch itself" if touched else "takes no random numbers"
+            raise CoverError(
+                f"{self.scheduler} of {type(self._pipeline).__name__} {what}: covers must come from the key alone.",
+                "Choose another scheduler: DDIMScheduler, for instance.",
+            )
+        return self._as_picture(np.asarray(image), height, width)
+
+    def _accepted(self) -> set[str]:
+        return set(signature(self._pipeline.__call__).parameters)
+
+    def _random_states(self) -> list[torch.Tensor]:
+        cuda = [torch.cuda.get_rng_state()] if self._device == "cuda" else []
+        return [torch.get_rng_state(), *cuda]
+
+    def _as_picture(self, image: np.ndarray[Any, Any], height: int, width: int) -> Picture:
+        if image.shape != (height, width, 3):
+            made = "x".join(map(str, image.shape[1::-1]))
+            raise CoverError(
+                f"The model {self._name} makes pictures of {made} instead of {width}x{height}.",
+                "Make a key for a size that it can do: multiples of 64 usually are.",
+            )
+        if not np.isfinite(image).all() or np.ptp(image) == 0:
+            raise CoverError(
+                f"The model {self._name} made an empty picture, which would be no secret.",
+                "Check it with other programs, or try another scheduler or guidance.",
+            )
+        return np.rint(np.float32(255) * np.clip(image, 0, 1)).astype(np.uint8)
+
+
+@lru_cache(maxsize=1)
+def load(name: str, scheduler: str | None, device: str) -> Model:
+    """Model in a folder, in a single file, or of that name on the Hugging Face hub; the last one stays in memory.
+
+    `scheduler`, a class of diffusers, replaces the model's own and takes over its settings. Raises CoverError.
+    """
+    if device == "cuda":
+        os.environ.setdefault(
+            "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+        )  # without it, torch refuses to be deterministic
+    with _LOCK, _quiet():
+        try:
+            pipeline = _open(name)
+            if scheduler not in (None, type(pipeline.scheduler).__name__):
+                pipeline.scheduler = _scheduler_class(scheduler).from_config(pipeline.scheduler.config)
+            if not {"prompt", "height", "width", "num_inference_steps"} <= set(
+                signature(pipeline.__call__).parameters
+            ):
+                raise CoverError(f"{name} makes no pictures from text.", "Give a text-to-image model.")
+            pipeline.to(device, torch.float32)
+        except CoverError:
+            raise
+        except Exception as error:
+            raise CoverError(
+                f"The model {name} cannot be loaded: {_first_line(error)}",
+                "Give a folder that diffusers saved, a .safetensors file, or a name on the Hugging Face hub.",
+            ) from error
+        pipeline.set_progress_bar_config(disable=True)
+        # A watermark would show who made the picture; a checker's black picture would be a cover that all know.
+        if getattr(pipeline, "watermark", None) is not None:
+            pipeline.watermark = None
+        return Model(pipeline, name, device)
+
+
+def check_libraries() -> None:
+    """Import what diffusers imports only when it is used. Raises whatever a broken library raises."""
+    with _quiet():
+        _ = diffusers.StableDiffusionPipeline
+
+
+def has_gpu() -> bool:
+    """Whether there is a GPU that torch can use as "cuda"."""
+    return torch.cuda.is_available()
+
+
+def threads() -> int:
+    """Threads that torch would use now, 1…256."""
+    return min(torch.get_num_threads(), 256)
+
+
+def _open(name: str) -> Any:
+    path = Path(name).expanduser()
+    pipeline = diffusers.DiffusionPipeline
+    if path.is_dir():
+        return pipeline.from_pretrained(str(path), local_files_only=True, safety_checker=None)
+    if path.is_file():
+        return _open_file(path)
+    if not re.fullmatch(_HUB_NAME, name):
+        raise CoverError(
+            f"There is no model {name}.", "Give a folder, a file, or a name such as owner/model."
+        )
+    try:
+        return pipeline.from_pretrained(name, local_files_only=True, safety_checker=None)
+    except (OSError, ValueError):  # not, or not wholly, on this computer
+        return pipeline.from_pretrained(name, safety_checker=None)
+
+
+def _open_file(path: Path) -> Any:
+    """Pipeline of a single file: configured by the model_index.json beside it, else as Stable Diffusion."""
+    index = path.with_name("model_index.json")
+    if not index.is_file():
+        return diffusers.StableDiffusionPipeline.from_single_file(str(path), safety_checker=None)
+    kind = getattr(diffusers, json.loads(index.read_text("utf-8"))["_class_name"])
+    folder = str(path.parent)
+    return kind.from_single_file(str(path), config=folder, local_files_only=True, safety_checker=None)
+
+
+def _scheduler_class(name: str) -> Any:
+    found = getattr(diffusers, name, None)
+    if not isinstance(found, type) or not issubclass(found, diffusers.SchedulerMixin):
+        raise CoverError(
+            f"This diffusers, version {diffusers.__version__}, has no scheduler {name!r}.",
+            "Examples: DDIMScheduler, PNDMScheduler, LCMScheduler, EulerAncestralDiscreteScheduler.",
+        )
+    return found
+
+
+class _KeyedNoise(TorchFunctionMode):
+    """While it is entered, torch.randn gives the stream's next normals, in float32 and row by row."""
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__()
+        self.draws = 0
+        self._stream = stream
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is not torch.randn:
+            return func(*args, **kwargs)
+        size = kwargs.get("size", args)
+        size = size if len(size) != 1 or isinstance(size[0], int) else size[0]
+        self.draws += 1
+        normals = self._stream.normals(math.prod(size)).astype(np.float32).reshape(tuple(size))
+        return torch.from_numpy(normals).to(device=kwargs.get("device"), dtype=kwargs.get("dtype"))
+
+
+@contextmanager
+def _deterministic(threads: int) -> Iterator[None]:
+    """Float32 without shortcuts, kernels that give the same each time, and that many threads; then as before."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    precision, old_threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    try:
+        torch.use_deterministic_algorithms(True)
+        torch.set_float32_matmul_precision("highest")
+        torch.set_num_threads(threads)
+        with (
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+            torch.autocast("cpu", enabled=False),
+            torch.autocast("cuda", enabled=False),
+        ):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.set_float32_matmul_precision(precision)
+        torch.set_num_threads(old_threads)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing on the screen from libraries about settings that are not the user's."""
+    voices = (diffusers.utils.logging, transformers.utils.logging)
+    levels = [voice.get_verbosity() for voice in voices]
+    bars = [voice.is_progress_bar_enabled() for voice in voices]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for voice in voices:
+                voice.set_verbosity(voice.CRITICAL)
+                voice.disable_progress_bar()
+            yield
+    finally:
+        for voice, level, bar in zip(voices, levels, bars, strict=True):
+            voice.set_verbosity(level)
+            if bar:
+                voice.enable_progress_bar()
+
+
+def _hash_weights(part: torch.nn.Module) -> str:
+    """Fingerprint of all numbers of a network, whatever file they came from and however a version names them."""
+    digests = []
+    for values in part.state_dict().values():
+        array = np.ascontiguousarray(values.detach().cpu().numpy())
+        little: Any = array if sys.byteorder == "little" else array.byteswap()
+        digest = hashlib.sha256(f"{array.dtype.name} {array.shape}\n".encode())
+        digest.update(little)
+        digests.append(digest.digest())
+    return _digest(b"".join(sorted(digests)))
+
+
+def _fact(name: str, value: object) -> str:
+    """Text `name=value` as the profile holds it; what is long or has other characters, by a digest."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str, sort_keys=True)
+    text = " ".join(text.split())
+    if len(text) > _LONGEST or not re.fullmatch(r"[ !#-\[\]-~]*", text):
+        text = "sha256 " + _digest(text.encode())
+    return f"{name}={text}"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") + "." if lines else f"{type(error).__name__}."
