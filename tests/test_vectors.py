@@ -210,7 +210,7 @@ def test_the_format_document_names_every_label_of_the_code() -> None:
     source = Path(csfnns.__file__).parent
     code = "\n".join(path.read_text(encoding="utf-8") for path in sorted(source.rglob("*.py")))
     labels = set(re.findall(r'["(]f?b?"?(csfnns/1/[^"\\]+)', code))
-    document = (DOCS / "format.md").read_text(encoding="utf-8")
+    document = "\n".join((DOCS / name).read_text("utf-8") for name in ("format.md", "format-files.md"))
     assert len(labels) > 10
     assert [label for label in labels if label not in document] == []
 

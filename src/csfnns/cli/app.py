@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 import csfnns
-from csfnns.cli import doctor, hide, key, measure, reveal, show
+from csfnns.cli import doctor, experiment, hide, key, measure, reveal, show
 from csfnns.errors import Cancelled, CsfnnsError, UsageError
 
 
@@ -70,6 +70,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(key.app, name="key")
+app.add_typer(experiment.app, name="experiment")
 app.command()(hide.hide)
 app.command()(reveal.reveal)
 app.command()(reveal.cover)

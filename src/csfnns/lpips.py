@@ -1,0 +1,297 @@
+"""LPIPS: how different two pictures look to a network that was trained to tell what is on them.
+
+Richard Zhang, Phillip Isola, Alexei A. Efros, Eli Shechtman and Oliver Wang, "The unreasonable effectiveness of deep
+features as a perceptual metric", CVPR 2018; version 0.1 of its weights. None are shipped: a backbone, in torchvision's
+names, and heads, in those of the package `lpips`, come from files of the user's:
+
+    network   backbone                         heads
+    alex      alexnet.pth                      alex.pth
+    vgg       vgg16.pth                        vgg.pth
+    squeeze   squeezenet.pth                   squeeze.pth
+
+in the folder that CSFNNS_LPIPS names, `.safetensors` as well as `.pth`, or under their downloaded names in torch hub's
+cache. Where one is missing there is no figure, but the reason.
+"""
+
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from csfnns.errors import UsageError
+from csfnns.picture import Picture, check_picture
+
+Network = Literal["alex", "vgg", "squeeze"]
+
+ENVIRONMENT = "CSFNNS_LPIPS"
+LEAST_SIDE = 32  # smaller pictures leave nothing behind the last pooling
+_SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
+_EPSILON = 1e-10
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why there is no figure."""
+
+    reason: str
+
+
+class Lpips:
+    """The metric with its weights. Made by `load_lpips`."""
+
+    def __init__(self, backbone: "Backbone", heads: list[Tensor]) -> None:
+        self._backbone = backbone
+        self._heads = heads  # (C,) for each tap
+
+    def __call__(self, a: Picture, b: Picture) -> float:
+        """Distance of two pictures, 0 for equal ones, about 0.7 for strangers.
+
+        Raises UsageError for shapes that differ or sides below 32.
+        """
+        for picture in (a, b):
+            check_picture(picture)
+        if a.shape != b.shape or min(a.shape[:2]) < LEAST_SIDE:
+            sizes = " and ".join(f"{p.shape[1]}x{p.shape[0]}" for p in (a, b))
+            hint = f"It needs two of one size, {LEAST_SIDE} pixels a side at least."
+            raise UsageError(f"LPIPS cannot compare {sizes}.", hint)
+        with torch.inference_mode():
+            features = zip(*(self._backbone(_image(picture)) for picture in (a, b)), self._heads, strict=True)
+            parts = [
+                ((_unit(f) - _unit(g)).square() * h[:, None, None]).sum(1).mean() for f, g, h in features
+            ]
+            return float(torch.stack(parts).sum())
+
+
+def lpips(
+    a: Picture, b: Picture, network: Network = "alex", *, folder: Path | None = None
+) -> float | Missing:
+    """Distance of two pictures, or the reason why it can't be told. For many pairs, load the metric once.
+
+    Raises UsageError for pictures that cannot be compared, and for files that hold something else.
+    """
+    metric = load_lpips(network, folder=folder)
+    return metric if isinstance(metric, Missing) else metric(a, b)
+
+
+def load_lpips(network: Network = "alex", *, folder: Path | None = None) -> Lpips | Missing:
+    """Metric from the files in `folder`, by default CSFNNS_LPIPS's, and in torch hub's cache.
+
+    Raises UsageError for an unknown network and for files that hold something else.
+    """
+    if network not in get_args(Network):
+        raise UsageError(
+            f"There is no network {network!r}.", f"Choose one of: {', '.join(get_args(Network))}."
+        )
+    backbone = _BACKBONES[network]()
+    found = {}
+    for what, names in zip(("backbone", "heads"), _FILES[network], strict=True):
+        path = _find(names, folder)
+        if path is None:
+            return Missing(_reason(network, what, names[0], folder))
+        found[what] = path
+    _fill(backbone, found["backbone"])
+    return Lpips(backbone.eval(), _heads(found["heads"], backbone.widths))
+
+
+class Backbone(nn.Module):
+    """Layers under torchvision's names, `features.N`, of which some are tapped behind their ReLU."""
+
+    taps: tuple[int, ...]
+    widths: tuple[int, ...]
+    """Channels at each tap."""
+
+    def __init__(self, layers: list[nn.Module]) -> None:
+        super().__init__()
+        self.features = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Scaled picture (N, 3, H, W) → features at each tap."""
+        tapped = []
+        for i, layer in enumerate(self.features):
+            x = layer(x)
+            if i in self.taps:
+                tapped.append(x)
+        return tapped
+
+
+class AlexNet(Backbone):
+    """Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014."""
+
+    taps, widths = (1, 4, 7, 9, 11), (64, 192, 384, 256, 256)
+
+    def __init__(self) -> None:
+        super().__init__(
+            [
+                nn.Conv2d(3, 64, 11, stride=4, padding=2),
+                nn.ReLU(),
+                nn.MaxPool2d(3, 2),
+                nn.Conv2d(64, 192, 5, padding=2),
+                nn.ReLU(),
+                nn.MaxPool2d(3, 2),
+                nn.Conv2d(192, 384, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(384, 256, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(256, 256, 3, padding=1),
+                nn.ReLU(),
+            ]
+        )
+
+
+class Vgg16(Backbone):
+    """Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015."""
+
+    taps, widths = (3, 8, 15, 22, 29), (64, 128, 256, 512, 512)
+
+    def __init__(self) -> None:
+        layers: list[nn.Module] = []
+        before = 3
+        for width, convolutions in zip(self.widths, (2, 2, 3, 3, 3), strict=True):
+            for _ in range(convolutions):
+                layers += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU()]
+                before = width
+            layers.append(nn.MaxPool2d(2, 2))
+        super().__init__(layers[:-1])
+
+
+class SqueezeNet(Backbone):
+    """Version 1.1 of Iandola et al., "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters", 2016."""
+
+    taps, widths = (1, 4, 7, 9, 10, 11, 12), (64, 128, 256, 384, 384, 512, 512)
+
+    def __init__(self) -> None:
+        super().__init__(
+            [
+                nn.Conv2d(3, 64, 3, stride=2),
+                nn.ReLU(),
+                nn.MaxPool2d(3, 2, ceil_mode=True),
+                _Fire(64, 16, 64),
+                _Fire(128, 16, 64),
+                nn.MaxPool2d(3, 2, ceil_mode=True),
+                _Fire(128, 32, 128),
+                _Fire(256, 32, 128),
+                nn.MaxPool2d(3, 2, ceil_mode=True),
+                _Fire(256, 48, 192),
+                _Fire(384, 48, 192),
+                _Fire(384, 64, 256),
+                _Fire(512, 64, 256),
+            ]
+        )
+
+
+class _Fire(nn.Module):
+    """Few channels, then many through two sizes of kernel: (N, before, H, W) → (N, 2 * half, H, W)."""
+
+    def __init__(self, before: int, few: int, half: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(before, few, 1)
+        self.expand1x1 = nn.Conv2d(few, half, 1)
+        self.expand3x3 = nn.Conv2d(few, half, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.squeeze(x).relu()
+        return torch.cat([self.expand1x1(x), self.expand3x3(x)], 1).relu()
+
+
+_BACKBONES = {"alex": AlexNet, "vgg": Vgg16, "squeeze": SqueezeNet}
+
+# Of the backbone and of the heads: the name here, then those under which they are downloaded.
+_FILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "alex": (("alexnet", "alexnet-owt-7be5be79"), ("alex",)),
+    "vgg": (("vgg16", "vgg16-397923af"), ("vgg",)),
+    "squeeze": (("squeezenet", "squeezenet1_1-b8a52dc0", "squeezenet1_1-f364aa15"), ("squeeze",)),
+}
+
+
+def _folders(folder: Path | None) -> list[Path]:
+    """Where to look, in this order."""
+    own = folder or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
+    hub = Path(torch.hub.get_dir()) / "checkpoints"
+    return [hub] if own is None else [own, hub]
+
+
+def _find(names: tuple[str, ...], folder: Path | None) -> Path | None:
+    places = (
+        place / f"{name}{ending}"
+        for place in _folders(folder)
+        for name in names
+        for ending in (".safetensors", ".pth")
+    )
+    return next((path for path in places if path.is_file()), None)
+
+
+def _reason(network: str, what: str, name: str, folder: Path | None) -> str:
+    searched = " and ".join(map(str, _folders(folder)))
+    return f"no {what} for {network}: neither {name}.safetensors nor {name}.pth is in {searched} (set {ENVIRONMENT})"
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """Tensors of a file, by name. Raises UsageError where it holds none; nothing in the file is ever run."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        if path.suffix == ".safetensors":
+            content = load(path.read_bytes())
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        SafetensorError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        KeyError,
+        OSError,
+    ) as error:
+        raise _wrong(path, "it cannot be read") from error
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise _wrong(path, "it holds no tensors by name")
+    return {name: value.float() for name, value in content.items()}
+
+
+def _fill(backbone: Backbone, path: Path) -> None:
+    """Copy the weights of the layers that are used; classifiers and layers behind the last tap are left out."""
+    expected = backbone.state_dict()
+    content = _read(path)
+    for name, tensor in expected.items():
+        _check(path, name, content.get(name), tensor.shape)
+    backbone.load_state_dict({name: content[name] for name in expected})
+
+
+def _heads(path: Path, widths: tuple[int, ...]) -> list[Tensor]:
+    """Weights (C,) of each tap's 1x1 convolution."""
+    content = _read(path)
+    names = [f"lin{i}.model.1.weight" for i in range(len(widths))]
+    for name, width in zip(names, widths, strict=True):
+        _check(path, name, content.get(name), torch.Size((1, width, 1, 1)))
+    return [content[name].flatten() for name in names]
+
+
+def _check(path: Path, name: str, tensor: Tensor | None, shape: torch.Size) -> None:
+    if tensor is None:
+        raise _wrong(path, f"{name} is not in it")
+    if tensor.shape != shape:
+        raise _wrong(path, f"its {name} is of shape {tuple(tensor.shape)}, not {tuple(shape)}")
+
+
+def _wrong(path: Path, reason: str) -> UsageError:
+    return UsageError(f"{path} does not hold these weights: {reason}.", "Get it again from its source.")
+
+
+def _image(picture: Picture) -> Tensor:
+    """(H, W, 3) uint8 → [-1, 1] → scaled as the backbones were trained, (1, 3, H, W)."""
+    levels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).float()
+    shift, scale = (torch.tensor(each)[:, None, None] for each in (_SHIFT, _SCALE))
+    return ((levels / 127.5 - 1 - shift) / scale)[None]
+
+
+def _unit(features: Tensor) -> Tensor:
+    """Features (N, C, H, W) of length 1 at each place."""
+    return features / (features.square().sum(1, keepdim=True).sqrt() + _EPSILON)
