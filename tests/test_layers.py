@@ -16,7 +16,7 @@ ROOT = Path(csfnns.__file__).parent
 ORDER = [
     {"errors"},
     {"aim", "files", "picture", "profile", "stream", "words"},
-    {"keys", "covers", "decoders", "payloads", "output", "measure", "lpips", "denoise"},
+    {"coding", "keys", "covers", "decoders", "payloads", "output", "measure", "lpips", "denoise"},
     {"search"},
     {"schemes"},
     {"api"},

@@ -1,0 +1,162 @@
+"""Tables and pages. `world` is made in conftest.py."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from csfnns.errors import PictureError, UsageError
+from csfnns.experiments import EXPERIMENTS, Store, make_plan, render
+from csfnns.experiments.grid import BLUE, CELL, ORANGE
+from csfnns.experiments.sheet import make_sheet
+from csfnns.picture import read_picture
+
+
+def cells(markdown: str) -> list[list[str]]:
+    return [re.split(r" \| ", line[2:-2]) for line in markdown.splitlines() if line.startswith("| ")]
+
+
+def test_the_papers_row_stands_above_ours(world: Any) -> None:
+    _, store, _ = world.run("table1", datasets=("imagenet", "celebahq"), methods=["paper", "standard"])
+    text = render(EXPERIMENTS["table1"], store).markdown
+    head, _, *rows = cells(text)
+    assert head[3:6] == ["ImageNet: stego PSNR (dB) ↑", "ImageNet: stego SSIM ↑", "ImageNet: stego LPIPS ↓"]
+    ours = [row for row in rows if row[0] == "Cs-FNNS (paper)"]
+    assert ours[0] == [
+        "Cs-FNNS (paper)",
+        "the paper",
+        "–",
+        "41.89",
+        "0.9799",
+        "0.0035",
+        "41.78",
+        "0.9787",
+        "0.0034",
+    ]
+    assert ours[1][:3] == ["Cs-FNNS (paper)", "here", "2"]
+    assert re.fullmatch(r"\d\d\.\d\d ± \d+\.\d\d", ours[1][3])
+    assert ours[1][5] == "n/a"
+    assert "CelebA-HQ are for CelebA." in text
+    assert (
+        "NOT THE PUBLISHED SETTINGS: covers of 64 pixels a side and not 512 and searches of 2 steps" in text
+    )
+    assert "no backbone for alex" in text
+
+
+def test_the_mean_is_that_of_the_rows(world: Any) -> None:
+    plan, store, _ = world.run("table6", methods=["standard"], pairs=3)
+    rows = store.rows()
+    sheet = make_sheet(EXPERIMENTS["table6"], plan, rows)
+    line = next(line for line in sheet.lines if (line.case.name, line.source) == ("normal", "here"))
+    mine = [rows[job.id]["values"]["here"]["stego_psnr"] for job in plan.jobs if job.case == "normal"]
+    assert line.entries[0].estimate is not None
+    assert line.entries[0].estimate.mean == pytest.approx(np.mean(mine))
+
+
+def test_latex_has_as_many_cells_in_every_line(world: Any) -> None:
+    _, store, _ = world.run("table6", pairs=1)
+    render(EXPERIMENTS["table6"], store, ["tex"])
+    text = (store.folder / "table6.tex").read_text()
+    body = [line for line in text.splitlines() if line.endswith((r"\\", r"\\ \hline"))]
+    shape = re.search(r"begin\{tabular\}\{([lr]+)\}", text)
+    assert shape is not None
+    spans = [sum(int(n) - 1 for n in re.findall(r"multicolumn\{(\d+)\}", line)) for line in body]
+    assert {line.count("&") + 1 + span for line, span in zip(body, spans, strict=True)} == {len(shape[1])}
+    assert not re.search(r"[±↑↓–]", "\n".join(body))
+
+
+def test_a_run_in_its_midst_says_so_and_rows_of_others_are_counted(world: Any) -> None:
+    world.run("table1", methods=["standard"], steps=1)
+    plan, store, _ = world.run("table1", methods=["standard"], pairs=1)
+    world.plan("table1", methods=["standard"], pairs=3).save(store.folder)
+    text = render(EXPERIMENTS["table1"], store, ["md"]).markdown
+    assert "Not finished: 1 of 3 pictures are measured." in text
+    assert "not used: 2 rows of other settings" in text
+    assert plan.pairs == 1
+
+
+def test_a_method_that_failed_everywhere_is_in_the_table_with_its_reason(world: Any) -> None:
+    _, store, _ = world.run("table5", methods=["lsb"], pairs=1)
+    text = render(EXPERIMENTS["table5"], store, ["md"]).markdown
+    assert [row[1] for row in cells(text) if "n/a" in row] == ["low bits"] * 3
+    assert "No figure for low bits: 2 secrets would overwrite each other's bits." in text
+
+
+def test_exact_recovery_is_infinite(world: Any) -> None:
+    _, store, _ = world.run("table2", methods=["lsb"])
+    rows = cells(render(EXPERIMENTS["table2"], store, ["md"]).markdown)
+    assert next(row for row in rows if row[0] == "low bits")[3:5] == ["∞", "1.0000 ± 0.0000"]
+
+
+def test_a_chart_is_a_picture(world: Any) -> None:
+    _, store, _ = world.run("table2", methods=["lsb", "standard"])
+    rendered = render(EXPERIMENTS["table2"], store)
+    assert rendered.skipped == {}
+    assert [path.name for path in rendered.files] == ["table2.md", "table2.tex", "table2.png"]
+    assert read_picture(store.folder / "table2.png").std() > 10
+
+
+def test_without_matplotlib_there_is_everything_but_the_chart(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, store, _ = world.run("table1", methods=["standard"], pairs=1)
+    for name in ("matplotlib", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, name, None)
+    rendered = render(EXPERIMENTS["table1"], store)
+    assert [path.suffix for path in rendered.files] == [".md", ".tex"]
+    assert "csfnns[experiments]" in rendered.skipped["png"]
+    with pytest.raises(UsageError, match="needs matplotlib"):
+        render(EXPERIMENTS["table1"], store, ["png"])
+
+
+def test_rendering_twice_gives_the_same_files(world: Any) -> None:
+    _, store, _ = world.run("table1", methods=["standard"])
+    first = {path: path.read_bytes() for path in render(EXPERIMENTS["table1"], store).files}
+    assert {path: path.read_bytes() for path in render(EXPERIMENTS["table1"], store).files} == first
+
+
+def has_frame(page: Any, colour: tuple[int, int, int]) -> bool:
+    """Whether some row of pixels holds a border of that colour as wide as a cell."""
+    return bool(((page == np.array(colour)).all(-1).sum(1) >= CELL).any())
+
+
+def test_figures_are_pages_of_framed_pictures(world: Any) -> None:
+    _, store, _ = world.run(
+        "figure3", methods=["paper", "standard"], datasets=("imagenet", "celebahq"), pairs=None
+    )
+    names = [path.name for path in render(EXPERIMENTS["figure3"], store, ["png"]).files]
+    assert names == ["figure3-imagenet-0.png", "figure3-celebahq-0.png"]
+    page = read_picture(store.folder / names[0])
+    assert page.shape[0] > 2 * CELL
+    assert page.shape[1] > 5 * CELL
+    assert has_frame(page, BLUE)
+    assert has_frame(page, ORANGE)
+
+
+def test_figure5_has_a_part_for_each_number_of_receivers(world: Any) -> None:
+    _, store, _ = world.run("figure5", methods=["paper"], pairs=None)
+    (path,) = render(EXPERIMENTS["figure5"], store, ["png"]).files
+    assert path.name == "figure5-paper-imagenet-0.png"
+    page = read_picture(path)
+    assert page.shape[0] > 9 * CELL
+    assert page.shape[1] > 5 * CELL
+    for picture in store.folder.glob("pictures/*/stego.png"):
+        picture.unlink()
+    with pytest.raises(PictureError, match="stego") as error:
+        render(EXPERIMENTS["figure5"], store, ["png"])
+    assert "another --out" in error.value.hint
+
+
+def test_what_cannot_be_rendered_is_refused(world: Any, tmp_path: Path) -> None:
+    store = Store(tmp_path / "out")
+    with pytest.raises(UsageError, match="no run of table1"):
+        render(EXPERIMENTS["table1"], store)
+    make_plan(EXPERIMENTS["table1"], world.covers, {"imagenet": tmp_path / "imagenet"}).save(store.folder)
+    with pytest.raises(UsageError, match="Nothing of table1 is measured"):
+        render(EXPERIMENTS["table1"], store)
+    with pytest.raises(UsageError, match="no format 'doc'"):
+        render(EXPERIMENTS["table1"], store, ["doc"])
+    assert [path.name for path in sorted(store.folder.iterdir())] == ["rows.sqlite", "table1.json"]
