@@ -8,6 +8,7 @@ from csfnns.errors import UsageError
 from csfnns.profile import Profile
 from csfnns.schemes.base import ReceiverSeeds, Scheme
 from csfnns.schemes.csfnns import CsFnns
+from csfnns.schemes.direct import Direct
 from csfnns.schemes.kishore import Kishore
 from csfnns.schemes.lsb import Lsb
 from csfnns.schemes.luo import Luo
@@ -24,7 +25,18 @@ _CLASSES: dict[str, Callable[..., Scheme]] = {
 SCHEMES = tuple(_CLASSES)
 """Names that `make_scheme` knows."""
 
-__all__ = ["SCHEMES", "CsFnns", "Kishore", "Lsb", "Luo", "ReceiverSeeds", "Scheme", "Udh", "make_scheme"]
+__all__ = [
+    "SCHEMES",
+    "CsFnns",
+    "Direct",
+    "Kishore",
+    "Lsb",
+    "Luo",
+    "ReceiverSeeds",
+    "Scheme",
+    "Udh",
+    "make_scheme",
+]
 
 
 def make_scheme(name: str, profile: Profile, **settings: Any) -> Scheme:

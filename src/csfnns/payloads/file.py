@@ -1,0 +1,153 @@
+"""Any file as bytes to carry: its name, its length, and its content, compressed where that helps.
+
+    version 1 | kind 1 | method 1 | length of the name 1 | length of the content 4 | name | content
+
+Numbers are big-endian. Nothing here is secret or checked: csfnns.payloads.seal does that.
+"""
+
+import lzma
+import unicodedata
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from csfnns.errors import CapacityError, DamagedError, NoMessageError
+
+VERSION = 1
+MAX_CONTENT = 1 << 28
+"""Bytes of a file, at most, before it is compressed: more is neither sent nor unpacked."""
+MAX_NAME = 255
+
+_HEAD = 8
+_LZMA = [{"id": lzma.FILTER_LZMA1, "dict_size": 1 << 22, "lc": 3, "lp": 0, "pb": 2}]
+# Windows takes these for devices, whatever follows the first dot.
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(10))}
+
+
+class Kind(IntEnum):
+    """What a receiver should do with the content."""
+
+    FILE = 1
+    """Keep it as it is."""
+    PICTURE = 2
+    """It is a picture, in a format of its own: AVIF, PNG, JPEG."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as it was packed."""
+
+    content: bytes
+    name: str | None
+    """Safe to join to a folder: no path, no control characters. None where none was sent."""
+    kind: Kind
+
+
+def pack(content: bytes, name: str | None = None, kind: Kind = Kind.FILE) -> bytes:
+    """Bytes that `unpack` turns back: at most 8 and the name's longer than the content.
+
+    Of the name, the last part of a path is kept. Raises CapacityError for more than MAX_CONTENT.
+    """
+    if len(content) > MAX_CONTENT:
+        raise CapacityError(f"A file holds {MAX_CONTENT >> 20} MiB at most.", "Send a smaller one.")
+    label = (safe_name(name) or "").encode() if name else b""
+    method, packed = min(((m, compress(content)) for m, (compress, _) in _METHODS.items()), key=_length)
+    head = bytes([VERSION, kind, method, len(label)]) + len(content).to_bytes(4, "big")
+    return head + label + packed
+
+
+def unpack(data: bytes) -> File:
+    """File in these bytes; memory stays below MAX_CONTENT whatever they claim.
+
+    Raises NoMessageError for a version, kind or method of the future, DamagedError for what nobody packs.
+    """
+    if len(data) < _HEAD:
+        raise _damaged()
+    version, kind, method, named = data[:4]
+    if version != VERSION or kind not in list(Kind) or method not in _METHODS:
+        what = f"version {version}, kind {kind}, method {method}"
+        raise NoMessageError(f"The message is a file of {what}, unknown here.", "Update csfnns.")
+    length = int.from_bytes(data[4:_HEAD], "big")
+    label, packed = data[_HEAD : _HEAD + named], data[_HEAD + named :]
+    if length > MAX_CONTENT or len(label) < named:
+        raise _damaged()
+    try:
+        content = _METHODS[method][1](packed, length)
+        name = label.decode()
+    except (zlib.error, lzma.LZMAError, UnicodeDecodeError):
+        raise _damaged() from None
+    if len(content) != length:
+        raise _damaged()
+    return File(content, safe_name(name), Kind(kind))
+
+
+def safe_name(name: str) -> str | None:
+    """Last part of a path as a name that every system takes and that hides nothing; None if nothing is left.
+
+    At most MAX_NAME bytes of UTF-8, of which the ending is kept.
+    """
+    last = unicodedata.normalize("NFC", name).replace("\\", "/").rstrip("/").rpartition("/")[2]
+    # Cc, Cf, …: control characters, and those that turn the direction of writing, so that exe looks like jpg.
+    kept = "".join("_" if c in '<>:"|?*' else c for c in last if unicodedata.category(c)[0] != "C")
+    kept = kept.strip(" .")
+    if kept.partition(".")[0].strip().lower() in _DEVICES:
+        kept = f"_{kept}"
+    return _shortened(kept) or None
+
+
+def _shortened(name: str) -> str:
+    data = name.encode()
+    if len(data) <= MAX_NAME:
+        return name
+    stem, dot, ending = name.rpartition(".")
+    tail = (dot + ending).encode() if dot and len(ending.encode()) < 32 else b""
+    body = (stem if tail else name).encode()[: MAX_NAME - len(tail)]
+    return body.decode(errors="ignore").rstrip(" .") + tail.decode()
+
+
+def _length(each: tuple[int, bytes]) -> tuple[int, int]:
+    return len(each[1]), each[0]
+
+
+def _deflate(content: bytes) -> bytes:
+    packer = zlib.compressobj(9, wbits=-15)
+    return packer.compress(content) + packer.flush()
+
+
+def _inflate(packed: bytes, length: int) -> bytes:
+    return _bounded(zlib.decompressobj(wbits=-15), packed, length)
+
+
+def _lzma(content: bytes) -> bytes:
+    return lzma.compress(content, lzma.FORMAT_RAW, filters=_LZMA)
+
+
+def _unlzma(packed: bytes, length: int) -> bytes:
+    return _bounded(lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_LZMA), packed, length)
+
+
+def _bounded(unpacker: Any, packed: bytes, length: int) -> bytes:
+    """Content of a stream that must give `length` bytes and end there."""
+    content = unpacker.decompress(packed, length + 1)
+    if not unpacker.eof or unpacker.unused_data:
+        raise _damaged()
+    return content
+
+
+def _stored(content: bytes, length: int = 0) -> bytes:
+    return content
+
+
+def _damaged() -> DamagedError:
+    return DamagedError(
+        "The message is no file that csfnns packs.", "Ask for it again, with the sender's version."
+    )
+
+
+_METHODS: dict[int, tuple[Callable[[bytes], bytes], Callable[[bytes, int], bytes]]] = {
+    0: (_stored, _stored),
+    1: (_deflate, _inflate),
+    2: (_lzma, _unlzma),
+}
