@@ -78,6 +78,14 @@ def spread(x: Array, stream: Stream, most: int) -> Array:
     return walsh_hadamard(x[order].reshape(-1, block)).ravel() * signs
 
 
+def cosines(n: int) -> Array:
+    """Orthonormal DCT-II, columns are frequencies."""
+    place, frequency = np.arange(n)[:, None], np.arange(n)
+    waves = np.cos(np.pi * (2 * place + 1) * frequency / (2 * n)) * np.sqrt(2 / n)
+    waves[:, 0] /= np.sqrt(2)
+    return waves
+
+
 def cuts(side: int, tile: int) -> list[slice]:
     """Parts of a side."""
     count = -(-side // tile)
@@ -86,10 +94,11 @@ def cuts(side: int, tile: int) -> list[slice]:
 
 
 class Reader:
-    """A receiver with the profile `standard`; `constants` is the document's table of them."""
+    """A receiver with the profile `standard` or `robust`; `constants` is the document's table of them."""
 
-    def __init__(self, constants: dict[str, Any]) -> None:
+    def __init__(self, constants: dict[str, Any], kind: str = "spectral") -> None:
         self.constants = constants
+        self.robust = kind == "robust"
 
     def reveal(
         self, delta: Array, decoder_seed: bytes, header_seed: bytes, channels: int, bpp: str
@@ -117,27 +126,46 @@ class Reader:
         mixed = []
         for i, part in enumerate(tiles):
             stream = Stream(hkdf(seed, f"csfnns/1/tile/{i}"))
-            levels = part.ravel()[stream.permutation(part.size)]
-            patches = levels.reshape(48, part.shape[1] // 4, part.shape[2] // 4)
+            numbers, side = (self.low_frequencies(part).ravel(), 8) if self.robust else (part.ravel(), 4)
+            mixed_up = numbers[stream.permutation(len(numbers))]
+            patches = mixed_up.reshape(-1, part.shape[1] // side, part.shape[2] // side)
             outputs = self.network(patches, seed, channels, bpp).ravel()
             mixed.append(spread(outputs, stream, self.constants["BLOCK"]))
         result = np.empty(3 * height * width // ratio**2)
         result[Stream(hkdf(seed, "csfnns/1/places")).permutation(len(result))] = np.concatenate(mixed)
         return result.reshape(3, height // ratio, width // ratio)
 
+    def low_frequencies(self, part: Array) -> Array:
+        """Coefficients of the luminance's blocks, (28, h/8, w/8)."""
+        steps = np.array(self.constants["STEPS"]).reshape(8, 8)
+        kept = [(u, v) for u in range(8) for v in range(8) if u + v < self.constants["BELOW"]]
+        red, green, blue = 255 * part
+        luminance = 0.299 * red + 0.587 * green + 0.114 * blue
+        waves = cosines(8)
+        result = np.empty((len(kept), part.shape[1] // 8, part.shape[2] // 8))
+        for row, column in np.ndindex(result.shape[1:]):
+            block = luminance[8 * row : 8 * row + 8, 8 * column : 8 * column + 8]
+            spectrum = waves.T @ block @ waves / steps
+            result[:, row, column] = [spectrum[u, v] for u, v in kept]
+        return result
+
     def network(self, x: Array, seed: bytes, channels: int, bpp: str) -> Array:
-        """Outputs of a tile, (channels, h, w), from its patches, (48, h, w)."""
+        """Outputs of a tile, (channels, h, w), from its patches, (48 or 28, h, w)."""
         x = convolve(x, orthogonal(seed, 0, channels, len(x), 1))
         x = np.where(x > 0, x, self.constants["SLOPE"] * x)
         x = x - x.mean((1, 2), keepdims=True)
         x = x / np.sqrt((x**2).mean((1, 2), keepdims=True) + self.constants["INSTANCE_NORM_EPSILON"])
-        return convolve(x, orthogonal(seed, 1, self.constants["OUTPUTS"][bpp], channels, 3))
+        name, kernel = ("ROBUST_OUTPUTS", 1) if self.robust else ("OUTPUTS", 3)
+        return convolve(x, orthogonal(seed, 1, self.constants[name][bpp], channels, kernel))
 
     def places(self, shape: tuple[int, ...], block: int) -> Array:
         """Places of the header's bits in the output, read row by row: (repeats, bits)."""
         bits = 8 * self.constants["SIZE"]
         n = math.prod(shape)
-        repeats = min(self.constants["REPEATS"], max(3, n // (16 * bits) | 1))
+        most, share = (
+            (self.constants["ROBUST_REPEATS"], 8) if self.robust else (self.constants["REPEATS"], 16)
+        )
+        repeats = min(most, max(3, n // (share * bits) | 1))
 
         def order(place: int) -> tuple[bool, int, int]:
             colour, row, column = np.unravel_index(place, shape)
@@ -165,9 +193,7 @@ class Reader:
 
     def picture(self, coefficients: Array, block: int) -> Array:
         """Pixels (Hs, Ws, 3) of coefficients (3, Hs, Ws), the mean colour still missing."""
-        place, frequency = np.arange(block)[:, None], np.arange(block)
-        dct = np.cos(np.pi * (2 * place + 1) * frequency / (2 * block)) * np.sqrt(2 / block)
-        dct[:, 0] /= np.sqrt(2)
+        dct = cosines(block)
         _, height, width = coefficients.shape
         colours = np.zeros_like(coefficients)
         for top in range(0, height, block):

@@ -20,8 +20,8 @@ import torch
 import csfnns
 from csfnns import Key, Ledger, Profile, Search, api, make_profile
 from csfnns.covers import AbstractCovers
-from csfnns.decoders import base, initialise, make_decoder, spectral
-from csfnns.decoders.spectral import Spread
+from csfnns.decoders import base, initialise, make_decoder, robust, spectral, tiles
+from csfnns.decoders.tiles import Spread
 from csfnns.measure import psnr
 from csfnns.payloads import header, make_codec, pixels
 from csfnns.payloads import spectral as codec
@@ -40,7 +40,7 @@ LABELS = (
     "csfnns/1/probes",
     "csfnns/1/cover/abstract/1",
 )
-NETWORKS = [(d, r) for d in ("spectral", "shuffle", "plain") for r in ("24", "6", "1.5")]
+NETWORKS = [(d, r) for d in ("spectral", "robust", "shuffle", "plain") for r in ("24", "6", "1.5")]
 
 
 def example_key() -> Key:
@@ -65,11 +65,15 @@ def constants() -> dict[str, Any]:
     return {
         "SLOPE": spectral.SLOPE,
         "OUTPUTS": spectral.OUTPUTS,
-        "TILE": spectral.TILE,
-        "BLOCK": spectral.BLOCK,
+        "ROBUST_OUTPUTS": robust.OUTPUTS,
+        "BELOW": robust.BELOW,
+        "STEPS": [step for row in robust.STEPS for step in row],
+        "TILE": tiles.TILE,
+        "BLOCK": tiles.BLOCK,
         "INSTANCE_NORM_EPSILON": base.INSTANCE_NORM_EPSILON,
         "TARGET_STD": codec.TARGET_STD,
-        "REPEATS": codec.REPEATS,
+        "REPEATS": codec.REPEATS["spectral"],
+        "ROBUST_REPEATS": codec.REPEATS["robust"],
         "BAND_EDGES": list(codec.BAND_EDGES),
         "BANDS": header.BANDS,
         "LEVELS": header.LEVELS,
@@ -107,7 +111,7 @@ def make_exact() -> dict[str, Any]:
     """What is the same bit for bit everywhere."""
     stream = SEED.stream()
     quantiles = (2.0**-53, 0.001, 0.07, 0.3, 0.5, 0.975, 1 - 2.0**-53)
-    places = codec.header_places(32, 48, 16)
+    places = codec.header_places(32, 48, 16, "spectral")
     spectrum = np.arange(24).reshape(3, 8)
     written = header.Header(640, 480, (12, 130, 250), spectrum).to_bytes(SEED)
     probes = SEED.derive("csfnns/1/probes").stream()
@@ -223,7 +227,12 @@ def test_the_stored_picture_is_revealed(tmp_path: Path) -> None:
 
 @cache
 def reader() -> Reader:
-    return Reader(json.loads(STORE.read_text(encoding="utf-8"))["exact"]["constants"])
+    return Reader(stored_constants())
+
+
+def stored_constants() -> dict[str, Any]:
+    constants: dict[str, Any] = json.loads(STORE.read_text(encoding="utf-8"))["exact"]["constants"]
+    return constants
 
 
 @pytest.mark.usefixtures("stored")
@@ -240,15 +249,28 @@ def test_another_program_decodes_the_stored_picture_as_the_document_says(tmp_pat
 
 
 @pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("decoder", ["spectral", "robust"])
 @pytest.mark.parametrize(("bpp", "width"), [("24", 96), ("6", 96), ("1.5", 96), ("6", 1040)])
-def test_another_program_computes_the_decoder_as_the_document_says(bpp: str, width: int) -> None:
+def test_another_program_computes_the_decoder_as_the_document_says(
+    bpp: str, width: int, decoder: str
+) -> None:
     delta = pattern(64, width)
-    profile = make_profile(width=width, height=64, bpp=bpp, channels=16)
+    profile = make_profile(decoder=decoder, width=width, height=64, bpp=bpp, channels=16)
     with torch.inference_mode():
         ours = make_decoder(profile, SEED)(delta)[0].numpy()
-    theirs = reader().decoder(delta[0].double().numpy(), bytes(range(32)), channels=16, bpp=bpp)
+    reader = Reader(stored_constants(), decoder)
+    theirs = reader.decoder(delta[0].double().numpy(), bytes(range(32)), channels=16, bpp=bpp)
     assert theirs.shape == ours.shape
     assert np.allclose(theirs, ours, atol=1e-4)
+
+
+@pytest.mark.usefixtures("stored")
+def test_another_program_finds_the_header_of_robust_as_the_document_says() -> None:
+    profile = make_profile("robust", width=256, height=256)
+    values = make_codec(profile, SEED).encode(example_secret()).values
+    reader = Reader(stored_constants(), "robust")
+    assert reader.header(values.astype(float), 16, SEED.data)[7:11] == bytes([0, 32, 0, 48])
+    assert len(reader.places(values.shape, 16)) == 7
 
 
 def test_the_other_program_spreads_and_convolves_as_torch_does() -> None:

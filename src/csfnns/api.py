@@ -23,7 +23,7 @@ from csfnns.covers import Slow, make_generator
 from csfnns.errors import DamagedError, KeyFileError, NoMessageError, SearchError, UsageError
 from csfnns.keys import DEFAULT_RECEIVER, Key, Ledger, check_message
 from csfnns.measure import Figures, compare
-from csfnns.output import check_output_name, encode_picture, write_atomically, write_picture
+from csfnns.output import JPEG, check_output_name, encode_picture, write_atomically, write_picture
 from csfnns.picture import Picture, fit, read_picture, restore
 from csfnns.profile import Profile
 from csfnns.words import words
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from csfnns.covers import CoverGenerator
     from csfnns.schemes import CsFnns, ReceiverSeeds
-    from csfnns.search import Progress, Search
+    from csfnns.search import Jpeg, Progress, Search
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Pil.Image"
 """Anything `read_picture` reads: a file's name or bytes, an array, a Pillow image."""
@@ -59,6 +59,13 @@ class Hidden:
     """Stego against cover."""
     recovered: dict[str, Figures]
     """What each receiver gets, against the secret as it was carried: both on the decoder's grid."""
+    survives: dict[str, dict[str, Figures]]
+    """The same behind each case of the channel that the search prepared for, such as "jpeg:75/420"."""
+
+    @property
+    def least_recovered(self) -> float:
+        """PSNR in dB of the worst secret in the worst case."""
+        return min(each.psnr for case in (self.recovered, *self.survives.values()) for each in case.values())
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write to .png or lossless .webp. Raises PictureError."""
@@ -99,6 +106,7 @@ def hide(
     album: str | os.PathLike[str] | None = None,
     model: str | os.PathLike[str] | None = None,
     search: "Search | None" = None,
+    survive: str | Sequence[str] | None = None,
     target_stego: float | None = None,
     target_recovered: float | None = None,
     ledger: Ledger | None = None,
@@ -109,7 +117,9 @@ def hide(
 
     `secret` is a picture, or a mapping from receivers' names to pictures. With `out`, the file is written once
     it has been decoded as every receiver will; until then nothing appears under that name. `search` overrides
-    the profile's settings; `device` is a torch device for it, such as "cuda". With a target, a PSNR in dB for one
+    the profile's settings; `device` is a torch device for it, such as "cuda". `survive` says what may happen to the
+    stego on its way, such as "jpeg:75-95"; of several, any one may (search/channel.py). Each case is checked. For one
+    JPEG quality, `out` may be a .jpg: then it is that JPEG file. With a target, a PSNR in dB for one
     end or both, searches are repeated until it is met. What can be refused is refused before a message number is
     used up; then one is, whatever becomes of the message.
 
@@ -122,7 +132,9 @@ def hide(
     aim = None if target_stego is target_recovered is None else Aim(target_stego, target_recovered)
     sources = _by_receiver(secret, key)
     files = [source for source in sources.values() if isinstance(source, (str, os.PathLike))]
-    path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files)
+    search = _prepared(key.profile, search, survive)
+    jpeg = _one_jpeg(search) is not None
+    path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files, jpeg=jpeg)
     secrets = {name: read_picture(source) for name, source in sources.items()}
     generator = _generator(key.profile, album, model)
 
@@ -159,7 +171,8 @@ def reveal(
     """
     picture = stego.picture if isinstance(stego, Hidden) else read_picture(stego)
     name = _one_receiver(receiver, key)
-    if picture.shape != (key.profile.height, key.profile.width, 3):
+    size = key.profile.height, key.profile.width
+    if picture.shape[:2] != size and key.profile.decoder != "robust":
         raise NoMessageError(
             f"The picture has {picture.shape[1]}x{picture.shape[0]} pixels, this key's have"
             f" {key.profile.width}x{key.profile.height}.",
@@ -173,7 +186,7 @@ def reveal(
     numbers = _candidates(key, ledger, generator) if message is None else [check_message(message)]
     resembling = []
     # Covers of one style can resemble each other, so the first that does need not be the one.
-    for number in _resembling(picture, key, generator, numbers):
+    for number in _resembling(fit(picture, *size), key, generator, numbers):
         resembling.append(number)
         cover = generator(key.cover, number)
         try:
@@ -209,6 +222,32 @@ def _generator(
 ) -> "CoverGenerator":
     place = None if album is None else Path(album)
     return make_generator(profile, place, None if model is None else os.fspath(model))
+
+
+def _prepared(
+    profile: Profile, search: "Search | None", survive: str | Sequence[str] | None
+) -> "Search | None":
+    """Settings of the search with the channel that `survive` names. Raises UsageError."""
+    if survive is None:
+        return search
+    texts = [survive] if isinstance(survive, str) else survive
+    if profile.decoder != "robust":
+        raise UsageError(
+            f"A stego of this key does not survive {' or '.join(texts)}: its decoder is {profile.decoder!r}.",
+            "Make a key with --profile robust.",
+        )
+    from csfnns.search import parse_channel, preset
+
+    return replace(search or preset(profile), channel=parse_channel(*texts))
+
+
+def _one_jpeg(search: "Search | None") -> "Jpeg | None":
+    """What the search prepares for, if that is one kind of JPEG file."""
+    if search is None or search.channel is None:
+        return None
+    from csfnns.search import Jpeg
+
+    return search.channel if isinstance(search.channel, Jpeg) and search.channel.is_one_file else None
 
 
 def _by_receiver(secret: "Source | Mapping[str, Source]", key: Key) -> "dict[str, Source]":
@@ -248,7 +287,8 @@ class _Sending:
         """Search once; the file's bytes, and what they hold. Raises SearchError for what would arrive too weak."""
         targets = {_seeds(self.key, name, self.message): each for name, each in self.secrets.items()}
         stego = scheme.embed(self.cover, targets, progress=self.progress)
-        data = encode_picture(stego, self.suffix)
+        jpeg = _one_jpeg(scheme.search) if self.suffix in JPEG else None
+        data = encode_picture(stego, self.suffix) if jpeg is None else jpeg.encode(stego)
         return data, self._check(data, scheme)
 
     def send_at(self, aim: Aim, scheme: "CsFnns") -> tuple[bytes, Hidden]:
@@ -269,8 +309,7 @@ class _Sending:
                 trials.append(Trial(doublings, steps, 0.0, -inf))
                 sent.append(None)
                 continue
-            least = min(each.psnr for each in hidden.recovered.values())
-            trials.append(Trial(doublings, steps, hidden.stego.psnr, least))
+            trials.append(Trial(doublings, steps, hidden.stego.psnr, hidden.least_recovered))
             sent.append((data, hidden))
         at = best(aim, trials)
         found = sent[at]
@@ -285,21 +324,30 @@ class _Sending:
     def _check(self, data: bytes, scheme: "CsFnns") -> Hidden:
         """Read the file's bytes back and decode them as every receiver will. Raises SearchError."""
         stego = read_picture(data)
-        recovered: dict[str, Figures] = {}
+        channel = scheme.search.channel if scheme.search else None
+        draws = np.random.default_rng(self.message)
+        cases = {} if channel is None else {str(case): case(stego, draws) for case in channel.cases()}
+        recovered = self._recovered(stego, scheme, "")
+        survives = {case: self._recovered(each, scheme, f" behind {case}") for case, each in cases.items()}
+        return Hidden(stego, self.message, compare(self.cover, stego), recovered, survives)
+
+    def _recovered(self, received: Picture, scheme: "CsFnns", where: str) -> dict[str, Figures]:
+        hint = "Try again with more steps or a larger beta: the next message has another cover and decoder."
+        if where:
+            hint = "Try again with a larger beta, or prepare for less: the next message has another cover."
+        found: dict[str, Figures] = {}
         for name, secret in self.secrets.items():
-            hint = (
-                "Try again with more steps or a larger beta: the next message has another cover and decoder."
-            )
             try:
-                grid = scheme.extract(stego, self.cover, _seeds(self.key, name, self.message)).grid
+                grid = scheme.extract(received, self.cover, _seeds(self.key, name, self.message)).grid
             except NoMessageError as error:
-                raise SearchError(f"The search ended before {name}'s secret could be read.", hint) from error
-            recovered[name] = compare(grid, fit(secret, *grid.shape[:2]))
-            if recovered[name].psnr < LEAST_PSNR:
                 raise SearchError(
-                    f"{name}'s secret would arrive with {recovered[name].psnr:.1f} dB only.", hint
-                )
-        return Hidden(stego, self.message, compare(self.cover, stego), recovered)
+                    f"The search ended before {name}'s secret could be read{where}.", hint
+                ) from error
+            found[name] = compare(grid, fit(secret, *grid.shape[:2]))
+            if found[name].psnr < LEAST_PSNR:
+                reason = f"{name}'s secret would arrive with {found[name].psnr:.1f} dB only{where}."
+                raise SearchError(reason, hint)
+        return found
 
 
 def _resembling(
@@ -333,7 +381,7 @@ def _nothing_found(resembling: Sequence[int], name: str, window: int) -> NoMessa
 
 def _check_wrong_keys_show(profile: Profile) -> None:
     """Raise UsageError for the one choice with which a wrong key's noise could pass for a picture."""
-    if profile.weights == "uniform" and profile.decoder != "spectral":
+    if profile.weights == "uniform" and not profile.has_header:
         raise UsageError(
             f"With weights 'uniform', decoder {profile.decoder!r} makes noise that looks like a picture:"
             " a receiver could not tell a wrong key.",

@@ -12,16 +12,24 @@ from csfnns.picture import Picture, check_picture
 _LOSSY = {".jpg", ".jpeg", ".jpe", ".jfif", ".avif", ".heic", ".heif", ".jxl", ".jp2"}
 
 
+JPEG = (".jpg", ".jpeg")
+
+
 def check_output_name(
-    path: str | os.PathLike[str], *, overwrite: bool = False, inputs: Iterable[str | os.PathLike[str]] = ()
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+    jpeg: bool = False,
 ) -> Path:
-    """Path that `write_picture` can write to, checked before any work is done.
+    """Path that `write_picture` can write to, checked before any work is done; with `jpeg`, a .jpg is one too.
 
     Raises PictureError for a lossy or unknown format, a folder that is missing or closed, a file that exists
     (unless `overwrite`) and, always, for a file that is one of `inputs`.
     """
     path = Path(path)
-    _check_format(path)
+    if not (jpeg and path.suffix.lower() in JPEG):
+        _check_format(path)
     if not path.parent.is_dir():
         raise PictureError(f"There is no folder {path.parent}.", "Make it first, or choose another.")
     if any(_same_file(path, source) for source in inputs):

@@ -75,7 +75,7 @@ class Profile(BaseModel):
     height: int = Field(default=512, ge=64, le=8192, multiple_of=GRID)
     bpp: Rate = "6"
     """Secret bits a cover pixel, 24 a secret pixel as in the paper: 24, 6 or 1.5."""
-    decoder: Literal["plain", "shuffle", "spectral"] = "spectral"
+    decoder: Literal["plain", "shuffle", "spectral", "robust"] = "spectral"
     channels: int = Field(default=48, ge=3, le=512)
     weights: Literal["xavier-normal", "xavier-uniform", "orthogonal", "kaiming", "uniform", "normal"] = (
         "orthogonal"
@@ -94,6 +94,11 @@ class Profile(BaseModel):
         return self
 
     @property
+    def has_header(self) -> bool:
+        """Whether the decoder puts out coefficients and a header with a check value (payloads/spectral.py)."""
+        return self.decoder in ("spectral", "robust")
+
+    @property
     def secret_size(self) -> tuple[int, int]:
         """Height and width of the secret's grid: the cover's, divided by 1, 2 or 4 (24, 6, 1.5 bpp)."""
         divisor = {"24": 1, "6": 2, "1.5": 4}[self.bpp]
@@ -102,13 +107,15 @@ class Profile(BaseModel):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "standard": {"decoder": "spectral", "channels": 48, "weights": "orthogonal"},
+    # For pictures that are compressed, scaled or made noisy on their way.
+    "robust": {"decoder": "robust", "channels": 48, "weights": "orthogonal", "bpp": "1.5"},
     # The authors' public code, which made every table of the paper.
     "paper": {"decoder": "shuffle", "channels": 96, "weights": "xavier-normal"},
 }
 
 
 def make_profile(name: str = "standard", **choices: Any) -> Profile:
-    """Preset `standard` or `paper`, with single choices replaced. Raises UsageError for what cannot be."""
+    """Preset `standard`, `robust` or `paper`, with single choices replaced. Raises UsageError for what cannot be."""
     if name not in PRESETS:
         raise UsageError(f"There is no profile {name!r}.", f"Choose one of: {', '.join(PRESETS)}.")
     try:

@@ -15,13 +15,15 @@ from csfnns.search import Distortion, Recovery, Search, Weighted
 from csfnns.stream import Seed
 
 RATES = ("24", "6", "1.5")
+CODED = ("spectral", "robust")
+"""Those whose outputs are coefficients."""
 SIZES = ((64, 64), (96, 64), (64, 160))
 EACH = pytest.mark.parametrize("name", DECODERS)
 EVERY = [(name, bpp, size) for name in DECODERS for bpp in RATES for size in SIZES]
 
 
 def profile_of(name: str, bpp: str = "6", size: tuple[int, int] = (64, 64)) -> Profile:
-    base = "standard" if name == "spectral" else "paper"
+    base = "standard" if name in CODED else "paper"
     return make_profile(base, decoder=name, bpp=bpp, height=size[0], width=size[1], channels=16)
 
 
@@ -105,7 +107,7 @@ def test_parts_make_up_the_whole(name: str, size: tuple[int, int], seed: Seed) -
 @EACH
 def test_output_is_a_picture_or_coefficients_of_about_unit_variance(name: str, seed: Seed) -> None:
     output = make_decoder(profile_of(name), seed)(perturbation(1))
-    if name == "spectral":
+    if name in CODED:
         assert abs(float(output.mean())) < 0.2
         assert 0.3 < float(output.std()) < 3
     else:
@@ -126,10 +128,11 @@ def test_every_level_of_the_perturbation_counts(name: str, seed: Seed) -> None:
 @EACH
 def test_only_the_right_seed_decodes(name: str, seed: Seed, scene: Callable[..., Picture]) -> None:
     """After a short search the right decoder's output resembles the target, a wrong one's does not."""
-    profile = profile_of(name)
+    size = 128, 128
+    profile = profile_of(name, "1.5", size)
     target = torch.from_numpy(make_codec(profile, seed).encode(scene(64, 64)).values)[None]
     right, wrong = make_decoder(profile, seed), make_decoder(profile, seed.derive("other"))
-    cover = torch.full((1, 3, 64, 64), 100 / 255)
+    cover = torch.full((1, 3, *size), 100 / 255)
     terms = [Weighted(Distortion(), 1.0), Weighted(Recovery(right, target), 0.1)]
     delta = Search(steps=60)(cover, terms, seeds=[seed]) / 255
     assert correlation(right(delta), target) > 0.8

@@ -28,7 +28,7 @@ SEED = Seed(bytes(range(32)))
 @cache
 def problem(name: str, bpp: str) -> tuple[Decoder, Tensor, Tensor, Tensor, float]:
     """Decoder, δ in whole grey levels, target, weights and β."""
-    base = "standard" if name == "spectral" else "paper"
+    base = {"spectral": "standard", "robust": "robust"}.get(name, "paper")
     profile = make_profile(base, decoder=name, bpp=bpp, height=HEIGHT, width=WIDTH)
     levels = np.rint(SEED.stream().normals(3 * HEIGHT * WIDTH)).reshape(1, 3, HEIGHT, WIDTH)
     shape = (1, 3, *profile.secret_size)

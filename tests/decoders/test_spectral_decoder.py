@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from csfnns.decoders.spectral import TILE, SpectralDecoder, Spread, cuts, hadamard
+from csfnns.decoders.spectral import SpectralDecoder
+from csfnns.decoders.tiles import TILE, Spread, cuts, hadamard
 from csfnns.profile import make_profile
 from csfnns.stream import Seed
 

@@ -93,7 +93,7 @@ def header_values(code: SpectralCodec, values: Any) -> Any:
 
 def test_header_bits_are_repeated_in_the_highest_frequencies() -> None:
     code = codec()
-    places = header_places(64, 64, 16)
+    places = header_places(64, 64, 16, "spectral")
     assert len(np.unique(places)) == places.size
     flat = code.encode(np.full((8, 8, 3), 90, np.uint8)).values.reshape(-1)
     bits = flat[places]

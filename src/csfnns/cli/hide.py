@@ -65,6 +65,14 @@ def hide(
     texture: Annotated[
         float | None, typer.Option(metavar="0…1", help="How far changes go into the texture of the cover.")
     ] = None,
+    survive: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CHANNEL",
+            help="What the picture shall survive, with a key of profile robust: jpeg:75-95 (unless given), jpeg:90, "
+            "noise:2, resize:0.5, mismatch:0.05; a+b for one after another. Several times: any of them.",
+        ),
+    ] = None,
     device: Annotated[
         options.Device, typer.Option(help="Where the search runs; auto is cuda where there is one.")
     ] = options.Device.auto,
@@ -94,6 +102,7 @@ def hide(
             album=album_for(owner, album),
             model=model_for(owner, model),
             search=search,
+            survive=survive or None,
             target_stego=target_stego,
             target_recovered=target_recovered,
             device=where,
@@ -102,7 +111,12 @@ def hide(
     if json:
         recovered = {name: show.figures_json(each) for name, each in hidden.recovered.items()}
         stego = show.figures_json(hidden.stego)
-        show.as_json({"file": str(out), "message": hidden.message, "stego": stego, "recovered": recovered})
+        survives = {
+            case: {name: show.figures_json(each) for name, each in found.items()}
+            for case, found in hidden.survives.items()
+        }
+        content = {"file": str(out), "message": hidden.message, "stego": stego, "recovered": recovered}
+        show.as_json(content | ({"survives": survives} if survives else {}))
     else:
         _explain(hidden, out, owner.profile.secret_size)
 
@@ -153,7 +167,12 @@ def _explain(hidden: "Hidden", out: Path, carried: tuple[int, int]) -> None:
     height, width = carried
     show.text(f"{out}: message {hidden.message}")
     receivers = {f"{name} against secret": each for name, each in hidden.recovered.items()}
-    show.figures_table({"stego against cover": hidden.stego} | receivers)
+    behind = {
+        f"{name} behind {case}": each
+        for case, found in hidden.survives.items()
+        for name, each in found.items()
+    }
+    show.figures_table({"stego against cover": hidden.stego} | receivers | behind)
     show.text(f"Stego, {show.decibels(hidden.stego.psnr)}: {show.about_stego(hidden.stego.psnr)}.")
     for name, each in hidden.recovered.items():
         show.text(f"What {name} gets, {show.decibels(each.psnr)}: {show.about_recovered(each.psnr)}.")

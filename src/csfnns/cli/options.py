@@ -36,7 +36,7 @@ Insist: TypeAlias = Annotated[bool, typer.Option("--insist", help="Accept a weak
 
 ProfileName: TypeAlias = Annotated[
     str | None,
-    typer.Option("--profile", metavar="standard|paper", help="Decoder family; standard unless given."),
+    typer.Option("--profile", metavar="standard|robust|paper", help="Decoder family; standard unless given."),
 ]
 Size: TypeAlias = Annotated[
     str | None,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from csfnns.decoders.base import Decoder, Part, Together, freeze
 from csfnns.decoders.plain import PlainDecoder
+from csfnns.decoders.robust import RobustDecoder
 from csfnns.decoders.shuffle import ShuffleDecoder
 from csfnns.decoders.spectral import SpectralDecoder
 from csfnns.profile import Profile
@@ -13,6 +14,7 @@ DECODERS: dict[str, Callable[[Profile, Seed], Decoder]] = {
     "plain": PlainDecoder,
     "shuffle": ShuffleDecoder,
     "spectral": SpectralDecoder,
+    "robust": RobustDecoder,
 }
 
 __all__ = ["DECODERS", "Decoder", "Part", "Together", "make_decoder"]

@@ -141,7 +141,7 @@ class Trial:
 
         None where pixels cannot be told without a message: the spectral decoder's scales are in its header.
         """
-        if self.seen is None or self.profile.decoder == "spectral":
+        if self.seen is None or self.profile.has_header:
             return None
         import torch
 

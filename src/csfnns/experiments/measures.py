@@ -50,7 +50,7 @@ def with_denoised(trial: Trial, measure: Callable[[bool], Measured]) -> Measured
     from csfnns.denoise import helps
 
     raw = measure(False)
-    noisy = trial.seen is not None and (trial.profile.decoder != "spectral" or helps(trial.profile))
+    noisy = trial.seen is not None and (not trial.profile.has_header or helps(trial.profile))
     if not noisy or denoiser_setting() is None:
         return raw
     return {**raw, **{denoised(variant): figures for variant, figures in measure(True).items()}}

@@ -11,8 +11,4 @@ __all__ = ["Decoded", "PictureCodec", "Target", "make_codec"]
 
 def make_codec(profile: Profile, header_seed: Seed) -> PictureCodec:
     """Codec that speaks the language of the profile's decoder."""
-    return (
-        SpectralCodec(profile, header_seed)
-        if profile.decoder == "spectral"
-        else PixelCodec(profile, header_seed)
-    )
+    return SpectralCodec(profile, header_seed) if profile.has_header else PixelCodec(profile, header_seed)

@@ -29,7 +29,12 @@ F64 = npt.NDArray[np.float64]
 
 TARGET_STD = {"24": 0.6, "6": 0.75, "1.5": 1.0}
 """Standard deviation τ of the targets. More drives the decoder into what it cannot follow, less wastes its range."""
-REPEATS = 9
+REPEATS = {"spectral": 9, "robust": 27}
+"""Most repeats of a header bit. With `robust`, what a channel adds must not drown it before the picture."""
+SHARE = {"spectral": 16, "robust": 8}
+"""The header takes about one place in so many, if that allows 3 repeats."""
+HEADER_WEIGHT = {"spectral": 1.0, "robust": 4.0}
+"""Weight of a header place, in means of the picture's."""
 LEAST_WEIGHT = 2e-3  # a secret of one colour has no coefficients, but a header all the same
 BAND_EDGES = (1, 2, 6, 16, 36, 81, 169)
 """Squared frequencies u² + v² at which bands 1…7 begin; band 0 is the block's mean."""
@@ -46,7 +51,8 @@ class SpectralCodec:
         self._seed = header_seed
         self._target_std = TARGET_STD[profile.bpp]
         self._block = min(16, math.gcd(self._height, self._width) & -math.gcd(self._height, self._width))
-        self._places = header_places(self._height, self._width, self._block)
+        self._decoder = profile.decoder
+        self._places = header_places(self._height, self._width, self._block, profile.decoder)
 
     def encode(self, secret: Picture) -> Target:
         """Coefficient targets, header included; weights are a², so that the error is the picture's (Parseval)."""
@@ -65,7 +71,7 @@ class SpectralCodec:
         header = Header(secret.shape[0], secret.shape[1], (red, green, blue), spectrum)
         bits = np.unpackbits(np.frombuffer(header.to_bytes(self._seed), np.uint8))
         values.flat[self._places] = self._target_std * (2.0 * bits - 1)
-        weights.flat[self._places] = max(weights.mean(), LEAST_WEIGHT)
+        weights.flat[self._places] = max(HEADER_WEIGHT[self._decoder] * weights.mean(), LEAST_WEIGHT)
         return Target(values.astype(np.float32), weights.astype(np.float32))
 
     def decode(self, output: F32) -> Decoded:
@@ -75,6 +81,7 @@ class SpectralCodec:
         bits = received.sum(0) > 0
         header = Header.from_bytes(np.packbits(bits).tobytes(), self._seed)
         noise = float(np.mean((received - self._target_std * (2.0 * bits - 1)) ** 2))
+        noise *= math.sqrt(HEADER_WEIGHT[self._decoder])  # the picture's, whose weights are less
 
         values.flat[self._places] = 0
         scale = _scales(header.spectrum, self._block, self._target_std)[:, None, :, None, :]
@@ -109,11 +116,11 @@ def dct_matrix(n: int) -> F64:
     return matrix
 
 
-def header_places(height: int, width: int, block: int) -> npt.NDArray[np.int64]:
+def header_places(height: int, width: int, block: int, decoder: str) -> npt.NDArray[np.int64]:
     """Flat places of the header's bits in (3, H, W), (repeats, bits): the highest frequencies, colour first."""
     bits = 8 * SIZE
     places = 3 * height * width
-    repeats = min(REPEATS, max(3, places // (16 * bits) | 1))
+    repeats = min(REPEATS[decoder], max(3, places // (SHARE[decoder] * bits) | 1))
     if 2 * bits * repeats > places:
         hint = "Use a larger cover or more bits per pixel."
         raise CapacityError(f"A grid of {width}x{height} is too small for the header.", hint)

@@ -36,7 +36,7 @@ class Reading:
 
 def check_profile(profile: Profile) -> None:
     """Raise UsageError unless the profile's decoder puts out pictures: these schemes are compared on those."""
-    if profile.decoder == "spectral":
+    if profile.has_header:
         hint = "Use the profile 'paper': it has the decoder that the published tables were made with."
         raise UsageError("This scheme needs a decoder that puts out pictures.", hint)
 

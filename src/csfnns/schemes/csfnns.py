@@ -14,7 +14,7 @@ from csfnns.payloads import Decoded, Target, make_codec
 from csfnns.picture import Picture
 from csfnns.profile import Profile
 from csfnns.schemes.base import ReceiverSeeds
-from csfnns.search import Distortion, Progress, Recovery, Search, Weighted, preset, texture_cost
+from csfnns.search import Distortion, Progress, Recovery, Search, Weighted, perturbation, preset, texture_cost
 from csfnns.stream import SEED_BYTES, Seed
 
 
@@ -42,11 +42,13 @@ class CsFnns:
 
     def check(self, secrets: Sequence[Picture]) -> None:
         """Raise CapacityError or UsageError for what `embed` would certainly refuse or fail at."""
-        room, need = 24.0, len(secrets) * float(self.profile.bpp)
+        robust = self.profile.decoder == "robust"
+        room, need = 6.0 if robust else 24.0, len(secrets) * float(self.profile.bpp)
         if need > room:
             raise CapacityError(
                 f"{len(secrets)} secrets of {self.profile.bpp} bits a cover pixel are more than a cover's {room:.0f}.",
-                "Hide fewer at once, or make a key with fewer bits: --bpp 6 for up to 4 secrets, 1.5 for 8.",
+                "Hide fewer at once, or make a key with fewer bits: "
+                + ("--bpp 1.5 for up to 4 secrets." if robust else "--bpp 6 for up to 4 secrets, 1.5 for 8."),
             )
         try:
             torch.empty(0, device=self.device)
@@ -107,7 +109,7 @@ class CsFnns:
 
     def extract(self, stego: Picture, cover: Picture, seeds: ReceiverSeeds) -> Decoded:
         """Secret of one receiver. Raises NoMessageError when there is none for these seeds."""
-        delta: npt.NDArray[np.int16] = stego.astype(np.int16) - cover
+        delta = perturbation(stego, cover)
         if not delta.any():
             hint = "Somebody may have sent the wrong file."
             raise NoMessageError("This is a cover as it was generated: nothing is hidden in it.", hint)

@@ -155,7 +155,7 @@ class Udh:
         if shape.bpp != self.profile.bpp:
             reason = f"{self.weights} is for {shape.bpp} bits a pixel, the profile for {self.profile.bpp}."
             raise UsageError(reason, f"Train others with --bpp {self.profile.bpp}, or change the profile.")
-        if self.profile.decoder == "spectral":
+        if self.profile.has_header:
             raise UsageError(
                 "UDH puts out pictures, no coefficients.", "Use the profile 'paper'; its decoder is not used."
             )

@@ -1,12 +1,15 @@
 """Steganographic perturbation search."""
 
 from csfnns.search.box import bounds
+from csfnns.search.channel import Channel, Jpeg, parse_channel, perturbation
 from csfnns.search.objective import Distortion, Recovery, SearchState, Term, Weighted
 from csfnns.search.sps import Progress, Search, preset
 from csfnns.search.texture import texture_cost
 
 __all__ = [
+    "Channel",
     "Distortion",
+    "Jpeg",
     "Progress",
     "Recovery",
     "Search",
@@ -14,6 +17,8 @@ __all__ = [
     "Term",
     "Weighted",
     "bounds",
+    "parse_channel",
+    "perturbation",
     "preset",
     "texture_cost",
 ]

@@ -15,7 +15,9 @@ class SearchState:
     cover: Tensor
     """(N, 3, H, W) in [0, 1]."""
     delta: Tensor
-    """(N, 3, H, W) in [-1, 1], with the graph of the search's variable."""
+    """(N, 3, H, W) in [-1, 1], with the graph of the search's variable: what the stego differs by."""
+    received: Tensor | None = None
+    """The same as receivers see it behind the channel (channel.py); None where that is `delta`."""
 
 
 class Term(Protocol):
@@ -64,7 +66,8 @@ class Recovery:
 
     def __call__(self, state: SearchState) -> Tensor:
         """Mean of weights * (D(δ) - values)², (N,)."""
-        error = (self.decoder(state.delta).flatten(1) - self.values).square()
+        seen = state.delta if state.received is None else state.received
+        error = (self.decoder(seen).flatten(1) - self.values).square()
         if self.weights is not None:
             error = error * self.weights
         return error.mean(1)

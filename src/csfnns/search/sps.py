@@ -13,6 +13,7 @@ from csfnns.errors import Cancelled, SearchError, UsageError
 from csfnns.profile import Profile
 from csfnns.search.adam import Adam
 from csfnns.search.box import LEVELS, IntegerGrid, Space, TanhBox
+from csfnns.search.channel import Channel, Jpeg, Transit
 from csfnns.search.objective import SearchState, Weighted, evaluate, total
 from csfnns.search.record import Step, repeatable
 from csfnns.stream import Seed
@@ -45,6 +46,8 @@ class Search:
     """Share of the steps after which δ is whole grey levels (grid)."""
     texture: float = 0.0
     """How far changes go where the cover's texture hides them, 0 to 1 (texture.py)."""
+    channel: Channel | None = None
+    """What may happen to the stego on its way: each step draws one case of it. None: nothing does."""
     bf16: bool = False
     """Convolutions in bfloat16. Everything else stays float32."""
 
@@ -79,6 +82,7 @@ class Search:
         space = self._space(cover, seeds)
         optimiser = Adam(space.variable)
         growth = torch.ones((), device=cover.device)
+        transit = None if self.channel is None else Transit(self.channel, seeds)
         recorded: dict[tuple[bool, ...], Step] = {}
         for number in range(self.steps):
             share = number / self.steps
@@ -87,8 +91,10 @@ class Search:
             # Steps do the same work as long as nothing begins or ends.
             phase = (share >= self.round_from, *(each.active(share) for each in terms))
             if phase not in recorded:
-                step = partial(self._step, share, cover, terms, space, optimiser, growth)
-                recorded[phase] = repeatable(step, (space.variable, *optimiser.state), cover.device)
+                step = partial(self._step, share, cover, terms, space, optimiser, growth, transit)
+                # What a channel does is done on the processor, afresh at each step: no graph holds it.
+                state = (space.variable, *optimiser.state)
+                recorded[phase] = repeatable(step, state, cover.device) if transit is None else step
             recorded[phase]()
             if progress is not None and progress(number + 1, self.steps) is False:
                 raise Cancelled("The search was cancelled.", "Nothing was written.")
@@ -120,10 +126,12 @@ class Search:
         space: Space,
         optimiser: Adam,
         growth: Tensor,
+        transit: Transit | None,
     ) -> None:
         # Without the cache of casts, which must not outlive a recording.
         with torch.autocast(cover.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
-            state = SearchState(cover, space.delta(share))
+            delta = space.delta(share)
+            state = SearchState(cover, delta, None if transit is None else transit(cover, delta))
             values = evaluate(terms, state, share)
         loss = total(values, growth)
         # Adam ignores the scale of a loss but for its ε = 1e-8: the mean's gradients would drown in it.
@@ -147,6 +155,8 @@ def to_levels(cover: Tensor, delta: Tensor) -> Tensor:
     return (stego - (LEVELS * cover).round()).to(torch.int16)
 
 
+ROBUST_BETA = 0.02
+"""For about 40 dB, and a secret of 30 dB or more behind JPEG (benchmarks/channels.py)."""
 DIAL = 8.0
 """Factor on β at the ends of the dial."""
 STANDARD_BETA = {"24": 0.006, "6": 0.0015, "1.5": 0.0004}
@@ -166,4 +176,6 @@ def preset(profile: Profile) -> Search:
             learning_rate=10**-1.25,
             schedule="halving",
         )
+    if profile.decoder == "robust":
+        return Search(beta=ROBUST_BETA, epsilon=0.2, learning_rate=1.0, channel=Jpeg(75, 95))
     return Search(beta=STANDARD_BETA[profile.bpp])
