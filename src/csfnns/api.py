@@ -81,7 +81,10 @@ class Revealed:
     message: int
     receiver: str
     expected_psnr: float | None
-    """Quality in dB that the receiver can tell without the original; None with the profile `paper`."""
+    """Quality in dB of the decoder's output, before any denoising, that the receiver can tell without the original; None
+    with the profile `paper`."""
+    denoised: bool
+    """Whether noise was taken out of the decoder's output."""
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write to .png or lossless .webp. Raises PictureError."""
@@ -161,12 +164,14 @@ def reveal(
     message: int | None = None,
     album: str | os.PathLike[str] | None = None,
     model: str | os.PathLike[str] | None = None,
+    denoise: bool | None = None,
     ledger: Ledger | None = None,
 ) -> Revealed:
     """Reveal what is hidden in a stego picture for the key's receiver.
 
     The cover is recognised among the numbers that may come next and those known before; `message` names the
-    number outright. Raises NoMessageError when there is nothing for this key, DamagedError when it cannot be read
+    number outright. `denoise` takes the noise out of the picture; None: with profiles where that was measured to help
+    (denoise.py). Raises NoMessageError when there is nothing for this key, DamagedError when it cannot be read
     any more, PictureError, UsageError, CoverError and LedgerError.
     """
     picture = stego.picture if isinstance(stego, Hidden) else read_picture(stego)
@@ -178,6 +183,8 @@ def reveal(
             f" {key.profile.width}x{key.profile.height}.",
             "Use the picture as it was sent, not cut or scaled, and the key that belongs to it.",
         )
+    from csfnns.denoise import denoise as without_noise
+    from csfnns.denoise import helps
     from csfnns.schemes import CsFnns
 
     _check_wrong_keys_show(key.profile)
@@ -196,7 +203,9 @@ def reveal(
                 raise
             continue
         ledger.mark_seen(key.id, name, number)
-        return Revealed(restore(found.grid, found.shape), number, name, found.expected_psnr)
+        denoised = helps(key.profile) if denoise is None else denoise
+        grid = without_noise(found.grid, found.expected_psnr) if denoised else found.grid
+        return Revealed(restore(grid, found.shape), number, name, found.expected_psnr, denoised)
     raise _nothing_found(resembling, name, _window(generator))
 
 

@@ -31,6 +31,12 @@ def reveal(
     message: Annotated[
         int | None, typer.Option(metavar="N", help="Number of the message; found by itself unless given.")
     ] = None,
+    denoise: Annotated[
+        bool | None,
+        typer.Option(
+            "--denoise/--no-denoise", help="Take noise out of the picture; where it helps, unless said."
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
     json: options.AsJson = False,
 ) -> None:
@@ -52,12 +58,14 @@ def reveal(
         message=message,
         album=album_for(owner, album),
         model=model_for(owner, model),
+        denoise=denoise,
     )
     found.save(out, overwrite=overwrite)
     if json:
         height, width = found.picture.shape[:2]
         content = {"file": str(out), "width": width, "height": height, "message": found.message}
-        show.as_json(content | {"receiver": found.receiver, "expected_psnr": found.expected_psnr})
+        told = {"receiver": found.receiver, "expected_psnr": found.expected_psnr, "denoised": found.denoised}
+        show.as_json(content | told)
     else:
         _explain(found, out)
 

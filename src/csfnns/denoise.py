@@ -1,0 +1,138 @@
+"""The receiver's denoiser: takes noise out of a recovered picture (Sec. 4.1), and needs nothing but the picture.
+
+A network of convolutions estimates the noise, whatever its strength, and what is left is the picture: residual
+learning after Zhang, Zuo, Chen, Meng and Zhang, "Beyond a Gaussian denoiser: residual learning of deep CNN for image
+denoising" (DnCNN), IEEE Trans. Image Processing 26 (2017). It works on 2x2 pixels as one, which sees twice as far for
+a quarter of the work, and has skip connections in place of batch normalisation. training/denoiser.py trains it;
+weights/README.md is its card.
+"""
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from csfnns.picture import Picture, check_picture
+from csfnns.profile import Profile
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+BLOCKS, CHANNELS = 4, 48
+TILE = 512
+_WINDOW = 9
+_LARGEST = 0.6  # a good estimate has less power than the noise itself: on real pairs, 0.15 to 0.5 of it
+
+
+def denoise(picture: Picture, expected_psnr: float | None = None) -> Picture:
+    """Picture with its noise taken out, of the same shape: uint8 (H, W, 3) of any size.
+
+    The network takes a secret's own grain for noise, too. Where the receiver knows how good the picture is,
+    `expected_psnr` in dB, no more is taken out of any place than noise can be there, and grain stays. Raises UsageError
+    for an array that is no picture.
+    """
+    import torch
+
+    check_picture(picture)
+    net = _trained()
+    height, width = picture.shape[:2]
+    padded = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    result = np.empty_like(padded)
+    # A pixel depends on those within a pixel pair a layer and half a window, so that tiles leave no seam.
+    margin = 2 * sum(isinstance(layer, torch.nn.Conv2d) for layer in net.modules()) + _WINDOW - 1
+    for y in range(0, padded.shape[0], TILE):
+        for x in range(0, padded.shape[1], TILE):
+            top, left = max(0, y - margin), max(0, x - margin)
+            around = padded[top : y + TILE + margin, left : x + TILE + margin]
+            inside = _tile(net, around, expected_psnr)[y - top :, x - left :]
+            target = result[y : y + TILE, x : x + TILE]
+            target[:] = inside[: target.shape[0], : target.shape[1]]
+    return np.ascontiguousarray(result[:height, :width])
+
+
+def _tile(net: "nn.Sequential", picture: Picture, expected_psnr: float | None) -> Picture:
+    """The whole picture at once, for even sides."""
+    import torch
+
+    image = torch.from_numpy(picture.transpose(2, 0, 1).astype(np.float32) / 255)[None]  # (1, 3, H, W)
+    with torch.inference_mode():
+        noise = noise_of(net, image)
+        if expected_psnr is not None:
+            noise = _limited(noise, 10 ** (-expected_psnr / 10))
+        levels = (255 * (image - noise)).round().clamp(0, 255).to(torch.uint8)
+    return levels[0].permute(1, 2, 0).numpy()
+
+
+def _limited(noise: "Tensor", power: float) -> "Tensor":
+    """Estimated noise (1, 3, H, W), scaled down where it is stronger than noise of this power can be.
+
+    Too strong an estimate is noise and grain together, uncorrelated; the noise in it is best estimated by the share of
+    its power, which is what remains.
+    """
+    from torch.nn.functional import avg_pool2d
+
+    square = noise.square().mean(1, keepdim=True)  # (1, 1, H, W)
+    local = avg_pool2d(square, _WINDOW, stride=1, padding=_WINDOW // 2, count_include_pad=False)
+    return noise * (_LARGEST * power / local.clamp(min=1e-12)).clamp(max=1)
+
+
+def helps(profile: Profile) -> bool:
+    """Whether pictures of this profile are nearer to the secret after `denoise`, by benchmarks/denoiser.py."""
+    return (profile.decoder, profile.bpp) in HELPS
+
+
+HELPS = frozenset(
+    {("shuffle", "24"), ("shuffle", "6"), ("shuffle", "1.5"), ("spectral", "24"), ("spectral", "6")}
+)
+"""Decoders and bits per pixel. At 1.5 with `spectral`, small sharp pictures at 43 dB lose as often as they gain."""
+
+
+def network(blocks: int = BLOCKS, channels: int = CHANNELS) -> "nn.Sequential":
+    """Untrained network that estimates noise, (N, 3, H, W) → (N, 3, H, W), for even H and W."""
+    from torch import nn
+
+    def convolution(inputs: int, outputs: int, gain: float = 1.0) -> nn.Conv2d:
+        layer = nn.Conv2d(inputs, outputs, 3, padding=1)
+        kernel, bias = layer.parameters()
+        nn.init.kaiming_normal_(kernel, nonlinearity="relu")
+        nn.init.zeros_(bias)
+        kernel.data *= gain
+        return layer
+
+    class Block(nn.Module):
+        """Two convolutions beside a skip connection: without these, or batch normalisation, it learns nothing."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(
+                convolution(channels, channels), nn.ReLU(), convolution(channels, channels, 0.3)
+            )
+
+        def forward(self, x: "Tensor") -> "Tensor":
+            return x + self.layers(x)
+
+    return nn.Sequential(
+        nn.PixelUnshuffle(2),  # (N, 12, H/2, W/2)
+        convolution(12, channels),
+        *(Block() for _ in range(blocks)),
+        convolution(channels, 12, 0.05),
+        nn.PixelShuffle(2),  # (N, 3, H, W)
+    )
+
+
+def noise_of(net: "nn.Sequential", image: "Tensor") -> "Tensor":
+    """The network's estimate of the noise in an image; both (N, 3, H, W), the image in [0, 1]."""
+    return net(image - 0.5)  # around 0, where bfloat16 is fine enough for training
+
+
+@cache
+def _trained() -> "nn.Sequential":
+    """The network with the weights of this package, in float32."""
+    from safetensors.torch import load
+
+    weights = load((files("csfnns") / "weights" / "denoiser.safetensors").read_bytes())
+    kernels = [tensor for tensor in weights.values() if tensor.ndim == 4]
+    net = network(len(kernels) // 2 - 1, max(len(kernel) for kernel in kernels))
+    net.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    return net.eval()
