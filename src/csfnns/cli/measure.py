@@ -2,12 +2,14 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from csfnns.cli import options, show
-from csfnns.picture import Picture
+
+if TYPE_CHECKING:
+    from csfnns.picture import Picture
 
 
 class Network(StrEnum):
@@ -58,7 +60,7 @@ def measure(
         show.text(f"PSNR {show.decibels(result.psnr)}: {show.about_stego(result.psnr)}.")
 
 
-def _lpips(a: Picture, b: Picture, network: Network) -> dict[str, Any]:
+def _lpips(a: "Picture", b: "Picture", network: Network) -> dict[str, Any]:
     """LPIPS for programs: null and the reason where it can't be told."""
     from csfnns.lpips import Missing, lpips
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 UDH_FOLDER = "CSFNNS_UDH"
 """Environment variable: folder of UDH's weights, udh-SECRETS-BPP.safetensors of training/udh.py."""
 
+JPEG = "jpeg:90/420"
+"""The compression of Table 3, which adapted methods (★) know in their search."""
+
 _PIXELS = 512 * 512
 
 
@@ -70,23 +73,31 @@ def scaled(side: int, case: Case) -> int:
     return max(GRID, round(side * case.scale / GRID) * GRID)
 
 
-def _cs_fnns(profile: Profile, setting: Setting, receivers: "Sequence[ReceiverSeeds]") -> "Scheme":
-    from csfnns.schemes import make_scheme
-    from csfnns.search import preset
-
-    search = preset(profile)
-    search = replace(search, steps=setting.steps or search.steps)
-    return make_scheme("csfnns", profile, search=search, device=setting.device)
-
-
-def _searched(name: str) -> Build:
-    """A scheme of that name, with its own settings but for the steps."""
+def _cs_fnns(channel: str | None = None) -> Build:
+    """Cs-FNNS with the search of its profile, for that channel."""
 
     def build(profile: Profile, setting: Setting, receivers: "Sequence[ReceiverSeeds]") -> "Scheme":
         from csfnns.schemes import make_scheme
+        from csfnns.search import parse_channel, preset
+
+        search = preset(profile)
+        passes = parse_channel(channel) if channel else None
+        search = replace(search, steps=setting.steps or search.steps, channel=passes)
+        return make_scheme("csfnns", profile, search=search, device=setting.device)
+
+    return build
+
+
+def _searched(name: str, channel: str | None = None) -> Build:
+    """A scheme of that name, with its own settings but for the steps, for that channel."""
+
+    def build(profile: Profile, setting: Setting, receivers: "Sequence[ReceiverSeeds]") -> "Scheme":
+        from csfnns.schemes import make_scheme
+        from csfnns.search import parse_channel
 
         steps = {} if setting.steps is None else {"steps": setting.steps}
-        return make_scheme(name, profile, device=setting.device, **steps)
+        passes = parse_channel(channel) if channel else None
+        return make_scheme(name, profile, device=setting.device, channel=passes, **steps)
 
     return build
 
@@ -121,8 +132,23 @@ _ALL = (
     Method("kishore", "Kishore et al.", "paper", _searched("kishore"), 2000, 0.3, "stego"),
     Method("luo", "Luo et al.", "paper", _searched("luo"), 1500, 0.3, "stego"),
     Method("udh", "UDH", "paper", _udh, 1, 0.5, None, lacks=_udh_lacks),
-    Method("paper", "Cs-FNNS (paper)", "paper", _cs_fnns, 1500, 0.3, "perturbation"),
-    Method("standard", "Cs-FNNS (standard)", "standard", _cs_fnns, 300, 0.02, "perturbation"),
+    Method("paper", "Cs-FNNS (paper)", "paper", _cs_fnns(), 1500, 0.3, "perturbation"),
+    Method("standard", "Cs-FNNS (standard)", "standard", _cs_fnns(), 300, 0.02, "perturbation"),
+    Method(
+        "kishore-jpeg",
+        "★ Kishore et al.",
+        "paper",
+        _searched("kishore", JPEG),
+        2000,
+        0.2,
+        "stego",
+        adapted=True,
+    ),
+    Method("luo-jpeg", "★ Luo et al.", "paper", _searched("luo", JPEG), 1500, 0.2, "stego", adapted=True),
+    Method(
+        "paper-jpeg", "★ Cs-FNNS (paper)", "paper", _cs_fnns(JPEG), 1500, 0.2, "perturbation", adapted=True
+    ),
+    Method("robust", "★ Cs-FNNS (robust)", "robust", _cs_fnns(JPEG), 300, 0.04, "perturbation", adapted=True),
 )
 METHODS = {method.name: method for method in _ALL}
 """In the order of the tables' lines."""

@@ -1,6 +1,6 @@
 """What the two earlier fixed-network schemes share: the decoder sees the stego picture itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from csfnns.payloads import Decoded, make_codec
 from csfnns.picture import Picture
 from csfnns.profile import Profile
 from csfnns.schemes.base import ReceiverSeeds
+from csfnns.search import Channel, Transit
 from csfnns.stream import SEED_BYTES, Seed
 
 ROOM = 24.0
@@ -60,6 +61,16 @@ def make_readings(profile: Profile, secrets: Mapping[ReceiverSeeds, Picture], de
         values = torch.from_numpy(make_codec(profile, seeds.header).encode(secret).values)
         readings.append(Reading(make_decoder(profile, seeds.decoder).to(device), values[None].to(device)))
     return readings
+
+
+def arrival(
+    image: Tensor, secrets: Mapping[ReceiverSeeds, Picture], channel: Channel | None
+) -> Callable[[Tensor], Tensor]:
+    """Stego of the cover `image` → what arrives of it through the channel; gradients pass unchanged."""
+    if channel is None:
+        return lambda stego: stego
+    transit = Transit(channel, [next(iter(secrets)).decoder])
+    return lambda stego: image + transit(image, stego - image)
 
 
 def as_image(picture: Picture, device: str = "cpu") -> Tensor:

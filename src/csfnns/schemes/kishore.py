@@ -17,7 +17,7 @@ from csfnns.profile import Profile
 from csfnns.schemes import _fixed
 from csfnns.schemes._lbfgs import lbfgs_round
 from csfnns.schemes.base import ReceiverSeeds
-from csfnns.search import Progress
+from csfnns.search import Channel, Progress
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Kishore:
     loss_scale: float = 1.0
     """Factor of the whole loss. L-BFGS's tolerances are absolute and a mean's gradient over 512x512 pixels is tiny: with
     1, as compared, most rounds stand still; with 1000 none does."""
+    channel: Channel | None = None
+    """What the stego shall survive: the decoder sees what arrives ("adapted" in Table 3)."""
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -64,11 +66,12 @@ class Kishore:
         """
         readings = _fixed.make_readings(self.profile, secrets, self.device)
         image = _fixed.as_image(cover, self.device)
+        arrived = _fixed.arrival(image, secrets, self.channel)
         stego = image
         rounds = max(1, self.steps // self.round_steps)
 
         def loss(x: Tensor) -> Tensor:
-            return self.loss_scale * torch.stack([reading.error(x) for reading in readings]).sum()
+            return self.loss_scale * torch.stack([reading.error(arrived(x)) for reading in readings]).sum()
 
         for i in range(rounds):
             stego = lbfgs_round(stego, loss, steps=self.round_steps, rate=self.learning_rate)

@@ -20,7 +20,7 @@ from csfnns.profile import Profile
 from csfnns.schemes import _fixed
 from csfnns.schemes._lbfgs import lbfgs_round
 from csfnns.schemes.base import ReceiverSeeds
-from csfnns.search import Progress
+from csfnns.search import Channel, Progress
 
 KEY_STRENGTH = 0.01
 """Size of the key's signs, in [0, 1]: two levels and a half."""
@@ -51,6 +51,8 @@ class Luo:
     loss_scale: float = 1.0
     """Factor of the whole loss. L-BFGS's tolerances are absolute and a mean's gradient over 512x512 pixels is tiny: with
     1, as compared, most rounds stand still; with 1000 none does."""
+    channel: Channel | None = None
+    """What the stego shall survive: the decoder sees what arrives ("adapted" in Table 3)."""
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -80,12 +82,13 @@ class Luo:
         readings = [replace(reading, key=key) for reading, key in zip(readings, keys, strict=True)]
         image = _fixed.as_image(cover, self.device)
         weights = 1 + torch.from_numpy(costs(cover)).to(self.device)[None]
+        arrived = _fixed.arrival(image, secrets, self.channel)
         delta = torch.zeros_like(image)
         rounds = max(1, self.steps // self.round_steps)
 
         def loss(d: Tensor) -> Tensor:
             change = self.rho * (weights * d.square()).mean()
-            errors = [reading.error(image + d) for reading in readings]
+            errors = [reading.error(arrived(image + d)) for reading in readings]
             return self.loss_scale * torch.stack([change, *errors]).sum()
 
         for i in range(rounds):

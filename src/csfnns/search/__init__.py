@@ -1,7 +1,7 @@
 """Steganographic perturbation search."""
 
 from csfnns.search.box import bounds
-from csfnns.search.channel import Channel, Jpeg, parse_channel, perturbation
+from csfnns.search.channel import Channel, Jpeg, Transit, parse_channel, perturbation
 from csfnns.search.objective import Distortion, Recovery, SearchState, Term, Weighted
 from csfnns.search.sps import Progress, Search, preset
 from csfnns.search.texture import texture_cost
@@ -15,6 +15,7 @@ __all__ = [
     "Search",
     "SearchState",
     "Term",
+    "Transit",
     "Weighted",
     "bounds",
     "parse_channel",
