@@ -3,10 +3,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from csfnns.covers.abstract import AbstractCovers
-from csfnns.errors import UsageError
+from csfnns.decoders import make_decoder
+from csfnns.errors import NoMessageError, UsageError
 from csfnns.measure import local_energy, psnr
+from csfnns.payloads import make_codec
 from csfnns.picture import Picture, fit
 from csfnns.profile import make_profile
 from csfnns.schemes import CsFnns, ReceiverSeeds
@@ -62,3 +65,38 @@ def test_texture_takes_the_changes(scene: Scene) -> None:
         shares.append(float(energy[:, 1].sum() / energy.sum()))
     assert shares[0] == pytest.approx(0.5, abs=0.05)
     assert shares[1] > 0.65
+
+
+def test_receivers_of_one_cover_read_their_own_secret_and_nothing_else(scene: Scene) -> None:
+    profile = make_profile(width=128, height=128, bpp="1.5")
+    scheme = CsFnns(profile, replace(preset(profile), steps=120, beta=0.005))
+    cover = AbstractCovers(128, 128)(Seed(bytes(32)), 1)
+    names = [f"receiver {i}" for i in range(8)]
+    secrets = {seeds(name): scene(40, 40, i) for i, name in enumerate(names)}
+    stego = scheme.embed(cover, secrets)
+    for receiver, secret in secrets.items():
+        assert psnr(scheme.extract(stego, cover, receiver).grid, fit(secret, 32, 32)) > 22
+    bob, carol = seeds(names[0]), seeds(names[1])
+    strangers = (
+        ReceiverSeeds(bob.decoder, carol.header),
+        ReceiverSeeds(carol.decoder, bob.header),
+        seeds("eve"),
+    )
+    for stranger in strangers:
+        with pytest.raises(NoMessageError):
+            scheme.extract(stego, cover, stranger)
+
+
+def test_the_output_of_one_receivers_decoder_tells_nothing_of_anothers_secret(scene: Scene) -> None:
+    cover, bob, carol = AbstractCovers(64, 64)(Seed(bytes(32)), 1), seeds("bob"), seeds("carol")
+    secrets = {bob: scene(40, 40, 1), carol: scene(40, 40, 2)}
+    delta = (SCHEME.embed(cover, secrets).astype(np.float32) - cover).transpose(2, 0, 1)[None] / 255
+    outputs = [
+        make_decoder(PROFILE, each.decoder)(torch.from_numpy(delta)).numpy().ravel() for each in secrets
+    ]
+    targets = [
+        make_codec(PROFILE, each.header).encode(secret).values.ravel() for each, secret in secrets.items()
+    ]
+    between = np.corrcoef([*outputs, *targets])[:2, 2:]
+    assert between.diagonal().min() > 0.8
+    assert abs(between[[0, 1], [1, 0]]).max() < 4 / np.sqrt(outputs[0].size)
