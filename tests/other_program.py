@@ -155,8 +155,8 @@ class Reader:
         x = np.where(x > 0, x, self.constants["SLOPE"] * x)
         x = x - x.mean((1, 2), keepdims=True)
         x = x / np.sqrt((x**2).mean((1, 2), keepdims=True) + self.constants["INSTANCE_NORM_EPSILON"])
-        name, kernel = ("ROBUST_OUTPUTS", 1) if self.robust else ("OUTPUTS", 3)
-        return convolve(x, orthogonal(seed, 1, self.constants[name][bpp], channels, kernel))
+        outputs = self.constants["ROBUST_OUTPUTS"] if self.robust else self.constants["OUTPUTS"][bpp]
+        return convolve(x, orthogonal(seed, 1, outputs, channels, 1 if self.robust else 3))
 
     def places(self, shape: tuple[int, ...], block: int) -> Array:
         """Places of the header's bits in the output, read row by row: (repeats, bits)."""
@@ -166,6 +166,7 @@ class Reader:
             (self.constants["ROBUST_REPEATS"], 8) if self.robust else (self.constants["REPEATS"], 16)
         )
         repeats = min(most, max(3, n // (share * bits) | 1))
+        repeats += repeats // 3 if self.robust else 0
 
         def order(place: int) -> tuple[bool, int, int]:
             colour, row, column = np.unravel_index(place, shape)
@@ -174,7 +175,9 @@ class Reader:
         return np.array(sorted(range(n), key=order)[: repeats * bits]).reshape(repeats, bits)
 
     def header(self, output: Array, block: int, seed: bytes) -> bytes:
-        votes = output.ravel()[self.places(output.shape, block)].sum(0)
+        places = self.places(output.shape, block)
+        voters = len(places) - len(places) // 4 if self.robust else len(places)
+        votes = output.ravel()[places[:voters]].sum(0)
         data = bytes(np.packbits(votes > 0))
         if hmac.new(seed, data[6:], hashlib.sha256).digest()[:6] != data[:6] or data[6] != 1:
             raise ValueError("no message")

@@ -38,6 +38,31 @@ def test_a_recovered_target_is_met_closely_in_few_searches(recovered: float) -> 
     assert len(trials) <= 5
 
 
+@pytest.mark.parametrize(
+    ("floor", "slope", "stego"), [(-2.0, -0.75, 52.7), (-1.0, -0.75, 52.0), (-2.0, -1.5, 53.5)]
+)
+def test_a_target_next_to_what_nobody_can_read_is_met_without_trying_twice(
+    floor: float, slope: float, stego: float
+) -> None:
+    def steep(doublings: float, steps: float) -> Trial:
+        recovered = 30 + 1.5 * doublings if doublings > floor else -math.inf
+        return Trial(doublings, steps, 51.5 + slope * doublings if recovered > 0 else 0.0, recovered)
+
+    aim, trials = Aim(stego=stego), list[Trial]()
+    while (settings := next_trial(aim, trials)) is not None:
+        trials.append(steep(*settings))
+    places = [round(each.doublings, 3) for each in trials]
+    assert len(set(places)) == len(places)
+    assert trials[best(aim, trials)].meets(aim)
+
+
+def test_what_gains_nothing_any_more_ends_within_bounds() -> None:
+    aim, trials = Aim(recovered=45), list[Trial]()
+    while (settings := next_trial(aim, trials)) is not None:
+        trials.append(Trial(*settings, 50 - settings[0], 40.0))
+    assert max(each.doublings for each in trials) <= 6
+
+
 def test_the_first_search_is_the_usual_one() -> None:
     assert next_trial(Aim(stego=50), []) == (0.0, 1.0)
 

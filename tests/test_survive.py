@@ -139,7 +139,20 @@ def test_other_decoders_do_not_promise_to_survive(scene: Scene) -> None:
     assert "robust" in caught.value.hint
 
 
-def test_a_robust_cover_has_less_room(secret: Picture) -> None:
-    key = Key.from_root(make_profile("robust", bpp="24"), ROOT)
-    with pytest.raises(CapacityError):
-        api.hide(secret, key)
+@pytest.mark.parametrize("bpp", ["24", "6"])
+def test_a_robust_cover_has_less_room(bpp: str) -> None:
+    with pytest.raises(UsageError, match="1.5 bits a pixel"):
+        make_profile("robust", bpp=bpp)
+
+
+def test_five_secrets_are_too_many_for_a_robust_cover(secret: Picture) -> None:
+    key = Key.from_root(PROFILE, ROOT, receivers=tuple("abcde"))
+    with pytest.raises(CapacityError, match="5 secrets"):
+        api.hide(dict.fromkeys("abcde", secret), key)
+
+
+@pytest.mark.parametrize("quality", [None, 95, 75])
+def test_the_receiver_can_tell_how_well_it_arrived(quality: int | None, hidden: api.Hidden, key: Key) -> None:
+    arrived: Any = hidden if quality is None else saved(hidden.picture, quality, "4:2:0")
+    figures = hidden.recovered if quality is None else hidden.survives[f"jpeg:{quality}/420"]
+    assert api.reveal(arrived, key).expected_psnr == pytest.approx(figures["main"].psnr, abs=2.5)

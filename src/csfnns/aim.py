@@ -20,6 +20,10 @@ _STEGO_SLOPE, _RECOVERED_SLOPE = -0.75, 1.75
 """dB a doubling of β, as a first guess: the frontier in the middle."""
 _FURTHEST = 3.0
 """Doublings from one search to the next, at most: the frontier is no straight line."""
+_WIDEST = 6.0
+"""Doublings up or down, at most: beyond, a search gives nothing that anybody wants."""
+_NARROW = 0.1
+"""Doublings below which another search is the same search."""
 _FIRST_STEPS = 0.25
 _HEADROOM = 0.1
 
@@ -56,6 +60,11 @@ class Trial:
     recovered: float
     """PSNR in dB of the receiver who gets the least; -inf when somebody could not read the secret."""
 
+    @property
+    def readable(self) -> bool:
+        """Whether every receiver could read his secret."""
+        return self.recovered != float("-inf")
+
     def meets(self, aim: Aim) -> bool:
         """Whether nothing is below its target."""
         return all(margin >= 0 for margin in self._margins(aim))
@@ -81,7 +90,19 @@ def next_trial(aim: Aim, trials: Sequence[Trial]) -> tuple[float, float] | None:
     last = trials[-1]
     if len(trials) == TRIALS or (last.meets(aim) and (both or last.excess(aim) <= CLOSE)):
         return None
-    if last.recovered == float("-inf"):
+    proposal = _proposal(aim, trials, both)
+    if proposal is None:
+        return None
+    doublings, steps = _readable(proposal, trials)
+    doublings = max(-_WIDEST, min(_WIDEST, doublings))
+    known = any(each.steps == steps and abs(each.doublings - doublings) < _NARROW for each in trials)
+    return None if known else (doublings, steps)
+
+
+def _proposal(aim: Aim, trials: Sequence[Trial], both: bool) -> tuple[float, float] | None:
+    """Where the frontier's slopes lead; None when two targets are too much for the longest search."""
+    last = trials[-1]
+    if not last.readable:
         return (
             (last.doublings + _FURTHEST, last.steps) if last.steps >= 1 else (last.doublings, 2 * last.steps)
         )
@@ -92,11 +113,24 @@ def next_trial(aim: Aim, trials: Sequence[Trial]) -> tuple[float, float] | None:
     if aim.stego is not None:
         high = (aim.stego + _HEADROOM - last.stego) / stego_slope
     if low > high:  # both at once: the middle is no good at this length
-        if last.steps >= MOST_STEPS:
-            return None
-        return last.doublings + _limited((low + high) / 2), 2 * last.steps
+        return (
+            None
+            if last.steps >= MOST_STEPS
+            else (last.doublings + _limited((low + high) / 2), 2 * last.steps)
+        )
     move = (low + high) / 2 if both else (high if low == float("-inf") else low)
     return last.doublings + _limited(move), last.steps
+
+
+def _readable(proposal: tuple[float, float], trials: Sequence[Trial]) -> tuple[float, float]:
+    """The proposal, kept above every β with which a search of that length lost the secret."""
+    doublings, steps = proposal
+    lost = [each.doublings for each in trials if not each.readable and each.steps >= steps]
+    found = [each.doublings for each in trials if each.readable and each.steps == steps]
+    if not lost or doublings > max(lost):
+        return proposal
+    above = [each for each in found if each > max(lost)]
+    return ((max(lost) + min(above)) / 2 if above else max(lost) + _FURTHEST), steps
 
 
 def best(aim: Aim, trials: Sequence[Trial]) -> int:
@@ -116,7 +150,7 @@ def _slopes(trials: Sequence[Trial]) -> tuple[float, float]:
     if len(trials) > 1:
         a, b = trials[-2:]
         apart = b.doublings - a.doublings
-        if a.steps == b.steps and abs(apart) > 0.05 and a.recovered != float("-inf"):
+        if a.steps == b.steps and abs(apart) > 0.05 and a.readable and b.readable:
             stego, recovered = (b.stego - a.stego) / apart, (b.recovered - a.recovered) / apart
             # Between halves and doubles of what is usual: noise of a short step shall not throw the next one far.
             return min(-0.3, max(-2.0, stego)), max(0.6, min(4.0, recovered))

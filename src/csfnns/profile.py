@@ -93,6 +93,13 @@ class Profile(BaseModel):
             raise ValueError("a description of a model goes with the generator 'diffusion', and only with it")
         return self
 
+    @model_validator(mode="after")
+    def _robust_carries_little(self) -> Self:
+        # 28 numbers of a block are looked at: 12 can be made of them, 48 or 192 cannot.
+        if self.decoder == "robust" and self.bpp != "1.5":
+            raise ValueError("the decoder 'robust' carries 1.5 bits a pixel, no more")
+        return self
+
     @property
     def has_header(self) -> bool:
         """Whether the decoder puts out coefficients and a header with a check value (payloads/spectral.py)."""

@@ -20,7 +20,7 @@ from csfnns.stream import Seed
 
 HEIGHT, WIDTH = 96, 64
 LEAST_COSINE = 0.99
-CASES = [(name, bpp) for name in DECODERS for bpp in ("24", "6", "1.5")]
+CASES = [(name, bpp) for name in DECODERS for bpp in ("24", "6", "1.5") if name != "robust" or bpp == "1.5"]
 FORMATS = pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 SEED = Seed(bytes(range(32)))
 

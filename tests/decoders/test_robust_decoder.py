@@ -71,9 +71,8 @@ def test_low_frequencies_matter(u: int, v: int, seed: Seed) -> None:
     assert float((decoder(delta + wave(u, v)) - whole).std()) > 0.2 * float(whole.std())
 
 
-@pytest.mark.parametrize("bpp", ["1.5", "6"])
-def test_tiles_share_one_network_and_no_permutation(bpp: str, seed: Seed) -> None:
-    decoder = RobustDecoder(make_profile("robust", width=64, height=1024, bpp=bpp, channels=8), seed)
+def test_tiles_share_one_network_and_no_permutation(seed: Seed) -> None:
+    decoder = RobustDecoder(make_profile("robust", width=64, height=1024, channels=8), seed)
     first, second = (part.decoder for part in decoder.parts())
     assert first[2] is second[2]  # type: ignore[index]
     assert not torch.equal(first[1].order, second[1].order)  # type: ignore[index]

@@ -4,7 +4,7 @@
                                                                                   (28, h/8, w/8)         │
         ┌────────────────────────────────────────────────────────────────────────────────────────────────┘
         └─ Conv1x1 ─ LeakyReLU ─ InstanceNorm ─ Conv1x1 ─ keyed permutation ─ Hadamard ─ signs ─ keyed places
-                                          (12 at 1.5 bpp)
+                                               (12)
 
 It is the decoder of spectral.py on other numbers than the levels of δ (docs/research.md has the measurements):
 
@@ -32,8 +32,8 @@ SLOPE = 0.5
 SIDE = 8
 BELOW = 7
 """Frequencies (u, v) with u + v below this are looked at: 28 of 64."""
-OUTPUTS = {"24": 192, "6": 48, "1.5": 12}
-"""Outputs of a block of 8x8 pixels."""
+OUTPUTS = 12
+"""Outputs of a block of 8x8 pixels, at 1.5 bpp."""
 
 LUMINANCE = (0.299, 0.587, 0.114)
 STEPS = (
@@ -53,12 +53,12 @@ class RobustDecoder(TiledDecoder):
     """δ (N, 3, Hc, Wc) → coefficients (N, 3, Hs, Ws), in the order of the codec."""
 
     def __init__(self, profile: Profile, seed: Seed) -> None:
-        spectrum, outputs = Spectrum(), OUTPUTS[profile.bpp]
+        spectrum = Spectrum()
         network = nn.Sequential(
             nn.Conv2d(len(spectrum.basis), profile.channels, 1, bias=False),
             nn.LeakyReLU(SLOPE),
             InstanceNorm(),
-            nn.Conv2d(profile.channels, outputs, 1, bias=False),
+            nn.Conv2d(profile.channels, OUTPUTS, 1, bias=False),
             nn.Flatten(),
         )
         initialise(network, seed, profile.weights, slope=SLOPE)
@@ -66,7 +66,7 @@ class RobustDecoder(TiledDecoder):
         def grow(stream: Stream, height: int, width: int) -> nn.Sequential:
             height, width = height // SIDE, width // SIDE
             interleave = Interleave(len(spectrum.basis), height, width, stream)
-            return nn.Sequential(spectrum, interleave, network, Spread(outputs * height * width, stream))
+            return nn.Sequential(spectrum, interleave, network, Spread(OUTPUTS * height * width, stream))
 
         super().__init__(profile, seed, grow)
 

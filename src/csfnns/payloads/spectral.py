@@ -34,7 +34,8 @@ REPEATS = {"spectral": 9, "robust": 27}
 SHARE = {"spectral": 16, "robust": 8}
 """The header takes about one place in so many, if that allows 3 repeats."""
 HEADER_WEIGHT = {"spectral": 1.0, "robust": 4.0}
-"""Weight of a header place, in means of the picture's."""
+"""Weight of a header place, in means of the picture's. With `robust`, a third as many repeats are added, of weight 1:
+they are as exact as the picture's places, and so tell the receiver its error."""
 LEAST_WEIGHT = 2e-3  # a secret of one colour has no coefficients, but a header all the same
 BAND_EDGES = (1, 2, 6, 16, 36, 81, 169)
 """Squared frequencies u² + v² at which bands 1…7 begin; band 0 is the block's mean."""
@@ -53,6 +54,9 @@ class SpectralCodec:
         self._block = min(16, math.gcd(self._height, self._width) & -math.gcd(self._height, self._width))
         self._decoder = profile.decoder
         self._places = header_places(self._height, self._width, self._block, profile.decoder)
+        added = len(self._places) // 4 if profile.decoder == "robust" else 0
+        self._voters = self._places[: len(self._places) - added]
+        self._gauges = self._places[-added:]  # all of them where none was added
 
     def encode(self, secret: Picture) -> Target:
         """Coefficient targets, header included; weights are a², so that the error is the picture's (Parseval)."""
@@ -71,17 +75,18 @@ class SpectralCodec:
         header = Header(secret.shape[0], secret.shape[1], (red, green, blue), spectrum)
         bits = np.unpackbits(np.frombuffer(header.to_bytes(self._seed), np.uint8))
         values.flat[self._places] = self._target_std * (2.0 * bits - 1)
-        weights.flat[self._places] = max(HEADER_WEIGHT[self._decoder] * weights.mean(), LEAST_WEIGHT)
+        usual = float(weights.mean())
+        weights.flat[self._places] = max(HEADER_WEIGHT[self._decoder] * usual, LEAST_WEIGHT)
+        weights.flat[self._gauges] = max(usual, LEAST_WEIGHT)
         return Target(values.astype(np.float32), weights.astype(np.float32))
 
     def decode(self, output: F32) -> Decoded:
         """Picture as carried, and the shape that the header tells. Raises NoMessageError."""
         values = output.astype(np.float64)
-        received = values.flat[self._places]  # (repeats, bits)
-        bits = received.sum(0) > 0
+        bits = values.flat[self._voters].sum(0) > 0  # of (repeats, bits)
         header = Header.from_bytes(np.packbits(bits).tobytes(), self._seed)
-        noise = float(np.mean((received - self._target_std * (2.0 * bits - 1)) ** 2))
-        noise *= math.sqrt(HEADER_WEIGHT[self._decoder])  # the picture's, whose weights are less
+        gauges = values.flat[self._gauges]
+        noise = float(np.mean((gauges - self._target_std * (2.0 * bits - 1)) ** 2))
 
         values.flat[self._places] = 0
         scale = _scales(header.spectrum, self._block, self._target_std)[:, None, :, None, :]
@@ -121,6 +126,8 @@ def header_places(height: int, width: int, block: int, decoder: str) -> npt.NDAr
     bits = 8 * SIZE
     places = 3 * height * width
     repeats = min(REPEATS[decoder], max(3, places // (SHARE[decoder] * bits) | 1))
+    if decoder == "robust":
+        repeats += repeats // 3
     if 2 * bits * repeats > places:
         hint = "Use a larger cover or more bits per pixel."
         raise CapacityError(f"A grid of {width}x{height} is too small for the header.", hint)
