@@ -9,6 +9,7 @@ the weights, in FILE.state. The same command trains for seconds on a CPU or for 
 """
 
 import argparse
+import io
 import os
 import random
 import sys
@@ -21,8 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from csfnns.files import write_whole
 from csfnns.picture import Picture, fit, read_picture
-from csfnns.schemes.udh import DIVISORS, Networks, Shape, save_networks
+from csfnns.schemes.udh import DIVISORS, MOST_SECRETS, Networks, Shape, save_networks
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("CSFNNS_DATA", ROOT.parent / "shared" / "data"))
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name: getattr(options, name)
         for name in ("secrets", "bpp", "channels", "size", "batch", "rate", "seed")
     }
-    state = options.out.with_suffix(".state")
+    state = options.out.with_name(f"{options.out.name}.state")
     done = _resume(state, networks, optimiser, plan)
     covers, secrets = _pictures(options.data)
 
@@ -99,7 +101,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=Path("udh.safetensors"), help="weights to write")
     parser.add_argument(
-        "--secrets", type=int, default=2, help="secrets in a cover, 1 to 4 (default %(default)s)"
+        "--secrets",
+        type=int,
+        choices=range(1, MOST_SECRETS + 1),
+        default=2,
+        help="secrets in a cover (default %(default)s)",
     )
     parser.add_argument("--bpp", choices=tuple(DIVISORS), default="6", help="bits a pixel of each secret")
     parser.add_argument("--channels", type=int, default=32)
@@ -169,9 +175,9 @@ def _resume(path: Path, networks: Networks, optimiser: torch.optim.Optimizer, pl
 def _write(path: Path, state: dict[str, Any]) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_whole(path, buffer.getvalue(), overwrite=True)
 
 
 def _db(error: float) -> float:

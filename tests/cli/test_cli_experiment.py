@@ -1,5 +1,4 @@
 import json
-import random
 import signal
 import subprocess
 import sys
@@ -135,18 +134,16 @@ def table(folder: Path) -> str:
     return "\n".join(line for line in lines if not line.startswith("- Measured with"))
 
 
-def killed(line: str, folder: Path, chance: random.Random) -> int:
-    """Start the command in a process of its own, kill it after some rows, and give the number of rows left."""
+def killed(line: str, folder: Path, rows: int) -> int:
+    """Start the command in a process of its own, kill it after so many new rows, and give the number that is left."""
     before = len(Store(folder).rows())
     command = [SCRIPT, *line.split()[1:]]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         end = time.monotonic() + 60
-        enough = before + chance.randint(1, 4)
-        while len(Store(folder).rows()) < enough:
+        while len(Store(folder).rows()) < before + rows:
             assert time.monotonic() < end
             assert process.poll() is None
             time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     return len(Store(folder).rows())
@@ -158,8 +155,7 @@ def test_a_run_that_is_killed_three_times_ends_in_the_same_table(run: Run, desk:
     assert "[exit" not in run(f"{line} through")
     expected = values(desk / "through")
     assert len(expected) == 20
-    chance = random.Random()
-    counts = [killed(f"{line} killed", desk / "killed", chance) for _ in range(3)]
+    counts = [killed(f"{line} killed", desk / "killed", rows) for rows in (1, 3, 2)]
     assert 0 < counts[0] < counts[1] < counts[2] < 20
     assert values(desk / "killed").items() < expected.items()
     seen = run(f"{line} killed")

@@ -282,6 +282,19 @@ def test_places_without_a_model_are_refused(tmp_path: Path) -> None:
             describe_diffusion(str(place), SIDE, SIDE, **FAST)
 
 
+def test_python_files_of_a_model_are_never_run(elsewhere: Path) -> None:
+    told = elsewhere / "ran"
+    (elsewhere / "evil.py").write_text(
+        f"open({str(told)!r}, 'w').close()\nfrom diffusers import StableDiffusionPipeline as Evil\n"
+    )
+    index = elsewhere / "model_index.json"
+    content = json.loads(index.read_text()) | {"_class_name": ["evil", "Evil"]}
+    index.write_text(json.dumps(content))
+    with pytest.raises(CoverError, match="cannot be loaded"):
+        describe_diffusion(str(elsewhere), SIDE, SIDE, **FAST)
+    assert not told.exists()
+
+
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
     """A broken torchvision makes other libraries raise RuntimeError, not ImportError."""
     (tmp_path / "diffusers.py").write_text("raise RuntimeError('operator nms does not exist')")
@@ -329,6 +342,14 @@ def test_what_is_kept_is_nothing_without_the_key(covers: DiffusionCovers, home: 
     agreement = (levels == cover).mean()
     assert agreement < 0.02  # 1/256 by chance
     assert np.bincount(levels.ravel(), minlength=256).max() < 2 * cover.size / 256
+
+
+def test_a_cover_that_is_kept_twice_has_another_nonce() -> None:
+    cache, picture, nonces = CoverCache(), np.zeros((2, 2, 3), np.uint8), set()
+    for _ in range(2):
+        cache.put(KEY, picture)
+        nonces.add(cache._file(KEY).read_bytes()[:12])
+    assert len(nonces) == 2
 
 
 def test_the_cache_holds_the_latest_only_and_mends_itself(home: Path) -> None:

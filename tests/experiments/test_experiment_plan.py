@@ -1,5 +1,6 @@
 """What a run shall do. `world` is made in conftest.py."""
 
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from csfnns.errors import PictureError, UsageError
-from csfnns.experiments import EXPERIMENTS, METHODS, Plan
+from csfnns.experiments import EXPERIMENTS, METHODS, Plan, provenance
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -51,7 +52,11 @@ def test_a_plan_comes_back_from_its_file(world: Any, tmp_path: Path) -> None:
     assert Plan.load(tmp_path, "table6") == plan
     with pytest.raises(UsageError, match="no run of table1"):
         Plan.load(tmp_path, "table1")
-    (tmp_path / "table6.json").write_text("{")
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '"text"', '{"version": 1}', '{"version": 1, "jobs": [2]}'])
+def test_a_damaged_plan_is_an_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / "table6.json").write_text(content)
     with pytest.raises(UsageError, match="damaged"):
         Plan.load(tmp_path, "table6")
 
@@ -61,7 +66,7 @@ def test_a_row_belongs_to_pictures_and_settings_and_not_to_paths(world: Any, tmp
         return {job.id for job in world.plan("table1", **{"methods": ["paper"]} | choices).jobs}
 
     before = ids()
-    for changed in ({"steps": 3}, {"side": 80}, {"methods": ["standard"]}):
+    for changed in ({"steps": 3}, {"side": 80}, {"methods": ["standard"]}, {"device": "cuda"}):
         assert not before & ids(**changed)
     assert before < ids(pairs=3)
     assert {job.id for job in world.plan("table2", methods=["paper"]).jobs} == before
@@ -70,6 +75,85 @@ def test_a_row_belongs_to_pictures_and_settings_and_not_to_paths(world: Any, tmp
     (tmp_path / "covers" / "0.png").write_bytes((tmp_path / "covers" / "3.png").read_bytes())
     after = ids()  # the same paths: what was read of them before must not be believed
     assert len(before & after) == 1
+
+
+@pytest.mark.parametrize("name", ["denoiser_setting", "lpips_setting"])
+def test_a_row_belongs_to_the_weights_that_measure_it(
+    world: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {job.id for job in world.plan("table1").jobs}
+    monkeypatch.setattr(f"csfnns.experiments.plan.{name}", lambda: "other weights")
+    assert not before & {job.id for job in world.plan("table1").jobs}
+
+
+def test_a_row_belongs_to_the_code_that_measures_it(
+    world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = Path(shutil.copytree(provenance.PACKAGE, tmp_path / "csfnns"))
+    monkeypatch.setattr(provenance, "PACKAGE", package)
+
+    def ids(name: str) -> set[str]:
+        return {job.id for job in world.plan(name, side=128, methods=["standard"]).jobs}
+
+    def touched(name: str, source: str) -> bool:
+        path, before = package / source, ids(name)
+        assert ids(name) == before
+        path.write_text(path.read_text() + "# changed\n")
+        return ids(name) != before
+
+    for source in ("search/sps.py", "schemes/csfnns.py", "measure.py", "experiments/run.py"):
+        assert touched("table1", source)
+    assert touched("table3", "experiments/table3.py")
+    assert not touched("table1", "experiments/table3.py")
+    assert not touched("table1", "experiments/sheet.py")
+    assert touched("table4", "covers/abstract.py")
+    assert not touched("table1", "covers/abstract.py")
+
+
+def test_times_belong_to_the_machine_and_other_figures_do_not(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ids(name: str) -> set[str]:
+        return {job.id for job in world.plan(name, side=128, methods=["standard"]).jobs}
+
+    times, figures = ids("table4"), ids("table1")
+    assert ids("table4") == times
+    monkeypatch.setattr(
+        provenance, "machine", lambda device: {"machine": "quicker", "threads": 8, "gpu": None}
+    )
+    assert not ids("table4") & times
+    assert ids("table1") == figures
+
+
+def test_only_pictures_that_are_used_are_read_and_all_that_are_broken_are_named(
+    world: Any, tmp_path: Path
+) -> None:
+    whole = (tmp_path / "imagenet" / "0.png").read_bytes()
+    (tmp_path / "imagenet" / "0.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "covers" / "1.png").write_bytes(b"no picture")
+    (tmp_path / "imagenet" / "3.png").write_bytes(b"no picture")
+    with pytest.raises(PictureError) as error:
+        world.plan("table1", methods=["paper"])
+    assert f"imagenet{os.sep}0.png" in error.value.message
+    assert f"covers{os.sep}1.png" in error.value.message
+    assert "3.png" not in error.value.message
+    with pytest.raises(PictureError, match="cannot be decoded"):
+        world.plan("table1", methods=["paper"], pairs=1)
+
+
+def test_the_pictures_of_a_run_are_not_taken_for_its_covers(world: Any, tmp_path: Path) -> None:
+    out = tmp_path / "covers" / "0-first-by-name"
+    (out / "pictures").mkdir(parents=True)
+    shutil.copy(tmp_path / "covers" / "0.png", out / "pictures" / "stego.png")
+
+    def first(out: Path | None) -> str:
+        return Path(world.plan("table1", methods=["lsb"], pairs=1, out=out).jobs[0].cover).name
+
+    assert first(None) == "stego.png"
+    assert first(out) == "0.png"
+    assert first(tmp_path) == "stego.png"  # a folder around the covers leaves none of them out
+    with pytest.raises(UsageError, match="pictures to measure"):
+        first(world.covers)
 
 
 def test_methods_that_lack_something_are_left_out_and_said(world: Any) -> None:

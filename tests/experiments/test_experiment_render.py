@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from csfnns.errors import PictureError, UsageError
 from csfnns.experiments import EXPERIMENTS, Store, make_plan, render
+from csfnns.experiments.base import FIDELITY, Case, Shot
+from csfnns.experiments.chart import _limit as limit_axes
 from csfnns.experiments.grid import BLUE, CELL, ORANGE
 from csfnns.experiments.sheet import make_sheet
 from csfnns.picture import read_picture
@@ -44,6 +47,22 @@ def test_the_papers_row_stands_above_ours(world: Any) -> None:
         "NOT THE PUBLISHED SETTINGS: covers of 64 pixels a side and not 512 and searches of 2 steps" in text
     )
     assert "no backbone for alex" in text
+    assert re.search(r"torch [^;]+ cores, \d+ threads", text)
+
+
+def test_figures_beside_a_stand_in_are_said_to_be_so_only_where_there_are_some(world: Any) -> None:
+    _, store, _ = world.run("table6", datasets=("celebahq",), methods=["lsb"], pairs=1)
+    text = render(EXPERIMENTS["table6"], store, ["md"]).markdown
+    assert "The paper has this table for ImageNet." in text
+    assert "are for CelebA" not in text
+
+
+def test_good_looks_of_what_nobody_can_read_are_told(world: Any) -> None:
+    _, store, _ = world.run("table1", methods=["lsb", "paper", "standard"])
+    text = render(EXPERIMENTS["table1"], store, ["md"]).markdown
+    for label in ("Cs-FNNS (paper)", "Cs-FNNS (standard)"):
+        assert f"- {label}: from 2 of 2 stego pictures nothing can be read" in text
+    assert "low bits: from" not in text
 
 
 def test_the_mean_is_that_of_the_rows(world: Any) -> None:
@@ -66,6 +85,15 @@ def test_latex_has_as_many_cells_in_every_line(world: Any) -> None:
     spans = [sum(int(n) - 1 for n in re.findall(r"multicolumn\{(\d+)\}", line)) for line in body]
     assert {line.count("&") + 1 + span for line, span in zip(body, spans, strict=True)} == {len(shape[1])}
     assert not re.search(r"[±↑↓–]", "\n".join(body))
+
+
+def test_latex_says_in_print_what_nobody_may_overlook(world: Any) -> None:
+    _, store, _ = world.run("table1", methods=["lsb"], pairs=1)
+    world.plan("table1", methods=["lsb"], pairs=3).save(store.folder)
+    render(EXPERIMENTS["table1"], store, ["tex"])
+    printed = [line for line in (store.folder / "table1.tex").read_text().splitlines() if line[0] != "%"]
+    assert "NOT THE PUBLISHED SETTINGS" in printed[-2]
+    assert "Not finished: 1 of 3 pictures" in printed[-2]
 
 
 def test_a_run_in_its_midst_says_so_and_rows_of_others_are_counted(world: Any) -> None:
@@ -134,6 +162,45 @@ def test_figures_are_pages_of_framed_pictures(world: Any) -> None:
     assert page.shape[1] > 5 * CELL
     assert has_frame(page, BLUE)
     assert has_frame(page, ORANGE)
+
+
+def test_residuals_are_drawn_as_strong_as_they_are() -> None:
+    cover = np.full((512, 512, 3), 100, np.uint8)
+    stego = cover + (np.indices((512, 512)).sum(0) % 2)[..., None].astype(np.uint8)
+    secret = cover[:256, :256]
+    shot = Shot(
+        "paper",
+        "Cs-FNNS",
+        Case("two", "two", receivers=2),
+        "x",
+        0,
+        cover,
+        stego,
+        (secret,) * 2,
+        (secret,) * 2,
+    )
+    for name in ("figure3", "figure5"):
+        draw = EXPERIMENTS[name].draw
+        assert draw is not None
+        (page,) = draw([shot], "")
+        for level in (128, 138):
+            assert (page.picture == level).all(-1).sum() >= CELL * CELL // 2
+
+
+def test_figures_say_that_their_pictures_are_not_denoised(world: Any) -> None:
+    _, store, _ = world.run("figure3", methods=["paper"], pairs=1)
+    assert "before any denoiser" in render(EXPERIMENTS["figure3"], store, ["md"]).markdown
+    assert [list(row["values"]) for row in store.rows().values()] == [["here"]]
+
+
+def test_axes_end_where_figures_cannot_be() -> None:
+    axes = Figure().subplots()
+    axes.set_xlim(-3, 40)
+    limit_axes(axes, FIDELITY[0])
+    assert axes.get_xlim() == (0, 40)
+    axes.set_xlim(0.9, 1.1)
+    limit_axes(axes, FIDELITY[1])
+    assert axes.get_xlim() == (0.9, 1)
 
 
 def test_figure5_has_a_part_for_each_number_of_receivers(world: Any) -> None:

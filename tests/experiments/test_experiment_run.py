@@ -1,5 +1,6 @@
 """Doing it. `world` is made in conftest.py."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,23 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from csfnns import hide, make_cover, reveal
 from csfnns.denoise import denoise
 from csfnns.errors import PictureError
-from csfnns.experiments import EXPERIMENTS, Store, run
+from csfnns.experiments import EXPERIMENTS, Store, provenance, render, run
 from csfnns.experiments.base import CORRECTED, HERE, PUBLISHED, Trial, denoised
 from csfnns.experiments.measures import denoiser_setting, quality
 from csfnns.experiments.run import seeds_of
 from csfnns.experiments.table3 import TABLE3, compressed
+from csfnns.keys import Key
 from csfnns.lpips import AlexNet, load_lpips
 from csfnns.measure import psnr, ssim
 from csfnns.picture import fit, read_picture
 from csfnns.profile import make_profile
-from csfnns.schemes import CsFnns
+from csfnns.schemes import CsFnns, ReceiverSeeds
 from csfnns.schemes.udh import Networks, Shape, save_networks
 from csfnns.search import preset
+from csfnns.stream import Seed
 
 
 def test_what_is_stored_is_not_done_again(world: Any) -> None:
@@ -74,17 +78,30 @@ def test_a_secret_that_does_not_fit_is_a_row_that_says_so(world: Any, tmp_path: 
     assert (rows[0]["values"], rows[1]["error"]) == ({}, None)
 
 
-def test_a_broken_picture_stops_the_run_and_keeps_what_was_done(world: Any, tmp_path: Path) -> None:
+def test_a_picture_that_breaks_stops_the_run_and_keeps_what_was_done(world: Any, tmp_path: Path) -> None:
+    plan, store = world.plan("table1", methods=["paper"]), Store(tmp_path / "out")
     (tmp_path / "imagenet" / "1.png").write_bytes(b"no picture")
     with pytest.raises(PictureError):
-        world.run("table1", methods=["paper"])
-    assert len(Store(tmp_path / "out").rows()) == 1
+        run(EXPERIMENTS["table1"], plan, store)
+    assert len(store.rows()) == 1
+
+
+def test_rows_of_other_code_are_not_used_and_their_run_is_still_rendered(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, store, _ = world.run("table1", methods=["lsb"])
+    before = render(EXPERIMENTS["table1"], store, ["md"]).markdown
+    monkeypatch.setattr(provenance, "code_digest", lambda parts: "another")
+    assert render(EXPERIMENTS["table1"], store, ["md"]).markdown == before
+    assert world.run("table1", methods=["lsb"])[2].reused == 0
+    text = render(EXPERIMENTS["table1"], store, ["md"]).markdown
+    assert "not used: 2 rows of other settings, pictures, methods or code." in text
 
 
 def test_rows_tell_where_they_come_from(world: Any) -> None:
     _, store, _ = world.run("table1", methods=["standard"], pairs=1)
     (row,) = store.rows().values()
-    assert {"csfnns", "commit", "torch", "machine", "threads", "cover", "secrets"} <= set(row)
+    assert {"csfnns", "commit", "torch", "machine", "threads", "gpu", "cover", "secrets"} <= set(row)
     assert row["seconds"]["search"] > 0
 
 
@@ -125,7 +142,7 @@ def test_the_corrected_table3_compresses_once_and_the_published_one_twice(world:
     for variant, arrived in ((CORRECTED, once), (PUBLISHED, twice)):
         (got,) = trial.recover(arrived)
         assert got is not None
-        assert figures[variant]["recovered_psnr"] == psnr(secret, got)
+        assert figures[variant]["recovered_psnr"] == psnr(secret, got.picture)
     assert PUBLISHED not in TABLE3.measure(trial_of(world, adapted=False))
 
 
@@ -144,22 +161,61 @@ def test_denoised_lines_are_of_denoised_pictures(world: Any) -> None:
     (secret,), (got,) = trial.secrets.values(), trial.recover()
     assert got is not None
     figures = quality(trial)
-    assert figures[denoised(HERE)]["recovered_psnr"] == psnr(secret, denoise(got))
-    assert figures[HERE]["recovered_psnr"] == psnr(secret, got)
+    assert figures[denoised(HERE)]["recovered_psnr"] == psnr(secret, denoise(got.picture))
+    assert figures[HERE]["recovered_psnr"] == psnr(secret, got.picture)
     assert set(TABLE3.measure(trial)) == {CORRECTED, denoised(CORRECTED)}
     exact = Trial(**{**vars(trial), "seen": None})
     assert list(quality(exact)) == [HERE]
 
 
+@pytest.mark.skipif(denoiser_setting() is None, reason="no weights of the denoiser in this checkout")
+def test_denoised_lines_are_what_reveal_gives(scene: Any, seed: Seed, tmp_path: Path) -> None:
+    profile = make_profile("standard", width=128, height=128)
+    secret = scene(64, 64)
+    grain = 10 * np.random.default_rng(5).standard_normal(secret.shape)
+    secret = np.clip(secret + grain, 0, 255).astype(np.uint8)
+    key = Key.from_root(profile, seed)
+    hidden = hide(secret, key, out=tmp_path / "stego.png", search=replace(preset(profile), steps=100))
+    stego = read_picture(tmp_path / "stego.png")
+    (name,) = hidden.recovered
+    seeds = ReceiverSeeds(key.decoder_seed(name, hidden.message), key.header_seed(name, hidden.message))
+    cover = make_cover(key, hidden.message).picture
+    trial = Trial(
+        "standard", profile, CsFnns(profile), cover, {seeds: secret}, stego, 1.0, "perturbation", False
+    )
+    revealed = reveal(stego, key, message=hidden.message)
+    assert quality(trial)[denoised(HERE)]["recovered_psnr"] == psnr(secret, revealed.picture)
+    assert revealed.picture.tobytes() != denoise(trial.recover()[0].picture).tobytes()  # type: ignore[union-attr]
+
+
+def make_lpips_weights(folder: Path, seed: int) -> Path:
+    """Random ones: enough to compute with."""
+    torch.manual_seed(seed)
+    net = AlexNet()
+    folder.mkdir(exist_ok=True)
+    save_file(net.state_dict(), folder / "alexnet.safetensors")
+    heads = {f"lin{i}.model.1.weight": torch.rand(1, width, 1, 1) for i, width in enumerate(net.widths)}
+    save_file(heads, folder / "alex.safetensors")
+    return folder
+
+
 @pytest.fixture
 def lpips_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: Any) -> None:
-    """Random ones: enough to compute with."""
-    torch.manual_seed(1)
-    net = AlexNet()
-    save_file(net.state_dict(), tmp_path / "alexnet.safetensors")
-    heads = {f"lin{i}.model.1.weight": torch.rand(1, width, 1, 1) for i, width in enumerate(net.widths)}
-    save_file(heads, tmp_path / "alex.safetensors")
-    monkeypatch.setenv("CSFNNS_LPIPS", str(tmp_path))
+    monkeypatch.setenv("CSFNNS_LPIPS", str(make_lpips_weights(tmp_path / "lpips", 1)))
+
+
+@pytest.mark.usefixtures("lpips_weights")
+def test_rows_of_other_lpips_weights_are_not_used(
+    world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ids() -> set[str]:
+        return {job.id for job in world.plan("table1", methods=["standard"]).jobs}
+
+    before = ids()
+    monkeypatch.setenv("CSFNNS_LPIPS", str(make_lpips_weights(tmp_path / "same", 1)))
+    assert ids() == before
+    monkeypatch.setenv("CSFNNS_LPIPS", str(make_lpips_weights(tmp_path / "others", 2)))
+    assert not ids() & before
 
 
 @pytest.mark.usefixtures("lpips_weights")
@@ -170,7 +226,7 @@ def test_table5_divides_the_last_receivers_lpips_as_published_and_not_when_corre
     each = []
     for secret, got in zip(trial.secrets.values(), trial.recover(), strict=True):
         assert got is not None
-        each.append(metric(secret, got))  # type: ignore[operator]
+        each.append(metric(secret, got.picture))  # type: ignore[operator]
     assert figures[PUBLISHED]["recovered_lpips"] == pytest.approx(each[-1] / 3)
     assert figures[CORRECTED]["recovered_lpips"] == pytest.approx(sum(each) / 3)
     assert figures[PUBLISHED]["recovered_psnr"] == figures[CORRECTED]["recovered_psnr"]

@@ -2,12 +2,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from csfnns.errors import UsageError
 from csfnns.measure import psnr
 from csfnns.picture import Picture, fit
 from csfnns.profile import Profile, make_profile
-from csfnns.schemes import Kishore, ReceiverSeeds
+from csfnns.schemes import Kishore, Luo, ReceiverSeeds
+from csfnns.schemes._lbfgs import lbfgs_round
 
 
 def test_no_pixel_moves_further_than_epsilon(
@@ -66,3 +68,24 @@ def test_settings_that_cannot_be_are_refused(paper: Profile, settings: dict[str,
 def test_a_decoder_of_coefficients_is_refused() -> None:
     with pytest.raises(UsageError, match="puts out pictures"):
         Kishore(make_profile("standard", width=64, height=64))
+
+
+@pytest.mark.parametrize("scheme", [Kishore, Luo])
+def test_as_many_steps_are_made_as_are_asked_for(
+    scheme: Any,
+    paper: Profile,
+    cover: Picture,
+    secret: Picture,
+    receivers: list[ReceiverSeeds],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rounds: list[int] = []
+
+    def counted(variable: Tensor, loss: Any, *, steps: int, rate: float) -> Tensor:
+        rounds.append(steps)
+        return lbfgs_round(variable, loss, steps=steps, rate=rate)
+
+    monkeypatch.setattr(f"{scheme.__module__}.lbfgs_round", counted)
+    for steps in (7, 2):
+        scheme(paper, steps=steps, round_steps=3).embed(cover, {receivers[0]: secret})
+    assert rounds == [3, 3, 1, 2]

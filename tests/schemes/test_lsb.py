@@ -1,3 +1,4 @@
+import hmac
 import math
 
 import numpy as np
@@ -91,3 +92,18 @@ def test_a_side_that_the_header_cannot_tell_is_refused(receivers: list[ReceiverS
     wide = np.zeros((1, 65_536, 3), np.uint8)
     with pytest.raises(CapacityError, match="65535"):
         Lsb(make_profile(width=64, height=64)).embed(NOISE, {receivers[0]: wide})
+
+
+def test_the_check_has_a_key_of_its_own(secret: Picture, receivers: list[ReceiverSeeds]) -> None:
+    scheme, (seeds, *_) = Lsb(make_profile(width=64, height=64, bpp="1.5")), receivers
+    stego = scheme.embed(NOISE, {seeds: secret})
+    order = seeds.decoder.derive("csfnns/1/lsb/places").stream().permutation(NOISE.size)
+    grid = fit(secret, *scheme.profile.secret_size)
+    bits = stego.reshape(-1)[order[: 8 * (10 + grid.size)]] & 1
+    keystream = np.frombuffer(
+        seeds.decoder.derive("csfnns/1/lsb/bits").stream().take(len(bits) // 8), np.uint8
+    )
+    data = (np.packbits(bits) ^ keystream).tobytes()
+    key = seeds.header.derive("csfnns/1/lsb/check").data
+    assert data[10:] == grid.tobytes()
+    assert data[:6] == hmac.new(key, data[6:], "sha256").digest()[:6]

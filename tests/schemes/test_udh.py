@@ -92,6 +92,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
     with pytest.raises(KeyboardInterrupt):
         program.main([*arguments, "--out", str(stopped)])
     assert not stopped.exists()
+    assert sorted(path.name for path in tmp_path.glob("stopped*")) == ["stopped.safetensors.state"]
     program.main([*arguments, "--out", str(stopped)])
     assert len(calls) == 4 + 4  # the third step is made again, since the state is that of the second
     assert stopped.read_bytes() == whole.read_bytes()
@@ -102,6 +103,38 @@ def test_a_state_of_other_settings_is_not_used(program: ModuleType, gallery: Pat
     program.main(arguments)
     with pytest.raises(SystemExit, match="other settings"):
         program.main([*arguments, "--rate", "0.01"])
+
+
+def test_more_secrets_than_there_may_be_are_refused(
+    program: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        program.main(["--secrets", "5"])
+    assert "--secrets: invalid choice: 5" in capsys.readouterr().err
+
+
+def test_weights_are_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save_untrained(tmp_path / "w.safetensors", Shape(secrets=1, channels=4))
+    before = path.read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        save_untrained(path, Shape(secrets=1, channels=8))
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir() if each.suffix in (".tmp", ".safetensors")] == [
+        path.name
+    ]
+
+
+def test_networks_are_read_once_until_their_file_changes(tmp_path: Path) -> None:
+    path = save_untrained(tmp_path / "w.safetensors", Shape(secrets=1, channels=4))
+    first = load_networks(path)
+    assert load_networks(path) is first
+    save_untrained(path, Shape(secrets=1, channels=8))
+    assert load_networks(path).shape.channels == 8
 
 
 def test_training_without_pictures_says_so(program: ModuleType, tmp_path: Path) -> None:

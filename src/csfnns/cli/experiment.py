@@ -69,6 +69,7 @@ def run_experiment(
         steps=steps,
         methods=[] if methods is None else [each.strip() for each in methods.split(",")],
         device=_device(device),
+        out=_folder(experiment, out),
     )
     store = Store(_folder(experiment, out))
     plan.save(store.folder)

@@ -35,6 +35,8 @@ _LOCK = (
     threading.Lock()
 )  # settings of torch hold for the whole process, and a scheduler keeps its place in itself
 _LONGEST = 40  # characters of a setting's value that are written out
+_ASKED: dict[str, Any] = {"safety_checker": None, "trust_remote_code": False}
+"""Of every pipeline: no checker, and no Python files of the model's own."""
 _HUB_NAME = r"[\w.-]+/[\w.-]+"
 
 
@@ -193,7 +195,7 @@ def _open(name: str) -> Any:
     path = Path(name).expanduser()
     pipeline = diffusers.DiffusionPipeline
     if path.is_dir():
-        return pipeline.from_pretrained(str(path), local_files_only=True, safety_checker=None)
+        return pipeline.from_pretrained(str(path), local_files_only=True, **_ASKED)
     if path.is_file():
         return _open_file(path)
     if not re.fullmatch(_HUB_NAME, name):
@@ -201,9 +203,9 @@ def _open(name: str) -> Any:
             f"There is no model {name}.", "Give a folder, a file, or a name such as owner/model."
         )
     try:
-        return pipeline.from_pretrained(name, local_files_only=True, safety_checker=None)
+        return pipeline.from_pretrained(name, local_files_only=True, **_ASKED)
     except (OSError, ValueError):  # not, or not wholly, on this computer
-        return pipeline.from_pretrained(name, safety_checker=None)
+        return pipeline.from_pretrained(name, **_ASKED)
 
 
 def _open_file(path: Path) -> Any:

@@ -6,6 +6,7 @@ plan.py       jobs of a run, one a picture         run.py                   doin
 store.py      rows on disk                         statistics.py            mean and interval
 sheet.py      rows → a table of text               render.py                Markdown, LaTeX and PNG files
 chart.py      a table as a picture                 grid.py                  pictures with labels
+provenance.py what rows are made with
 """
 
 from csfnns.experiments.base import Experiment

@@ -108,6 +108,16 @@ def published(
 
 
 @dataclass(frozen=True)
+class Found:
+    """What one receiver gets out of a stego."""
+
+    picture: Picture
+    """On the decoder's grid, as the decoder gives it."""
+    expected_psnr: float | None
+    """PSNR in dB that the receiver expects without knowing the secret; None where he cannot tell."""
+
+
+@dataclass(frozen=True)
 class Trial:
     """One hiding that has been done: what measures look at."""
 
@@ -126,17 +136,18 @@ class Trial:
     adapted: bool
     """Whether the search knew the JPEG compression that was to come."""
 
-    def recover(self, stego: Picture | None = None) -> list[Picture | None]:
+    def recover(self, stego: Picture | None = None) -> list[Found | None]:
         """What each receiver gets from the stego, or from what has become of it; None for nothing."""
         return [self._recover(self.stego if stego is None else stego, seeds) for seeds in self.secrets]
 
-    def _recover(self, stego: Picture, seeds: "ReceiverSeeds") -> Picture | None:
+    def _recover(self, stego: Picture, seeds: "ReceiverSeeds") -> Found | None:
         try:
-            return self.scheme.extract(stego, self.cover, seeds).grid
+            decoded = self.scheme.extract(stego, self.cover, seeds)
         except NoMessageError:
             return self._noise(stego, seeds)
+        return Found(decoded.grid, decoded.expected_psnr)
 
-    def _noise(self, stego: Picture, seeds: "ReceiverSeeds") -> Picture | None:
+    def _noise(self, stego: Picture, seeds: "ReceiverSeeds") -> Found | None:
         """What the decoder puts out, though it is no picture: the paper's tables count that too.
 
         None where pixels cannot be told without a message: the spectral decoder's scales are in its header.
@@ -151,7 +162,8 @@ class Trial:
         image = torch.from_numpy(levels.transpose(2, 0, 1).copy())[None] / 255  # (1, 3, H, W)
         with torch.inference_mode():
             output = make_decoder(self.profile, seeds.decoder)(image)[0].numpy()
-        return np.rint(255 * output.clip(0, 1)).astype(np.uint8).transpose(1, 2, 0).copy()
+        picture = np.rint(255 * output.clip(0, 1)).astype(np.uint8).transpose(1, 2, 0).copy()
+        return Found(picture, None)
 
 
 @dataclass(frozen=True)

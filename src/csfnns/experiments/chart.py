@@ -38,8 +38,10 @@ def _panel(axes: "Axes", column: Column, points: list[tuple[Line, Entry]]) -> No
     for y, (line, entry) in enumerate(points):
         found = entry.estimate
         if found is None or not math.isfinite(found.mean):
-            text = "∞" if found is not None else ("n/a" if entry.reasons else "")
-            axes.annotate(text, (0.5, y), xycoords=("axes fraction", "data"), fontsize=8, va="center")
+            reason = "n/a" if entry.reasons else ""
+            text, x, colour = (reason, 0.03, "0.5") if found is None else ("∞", 0.94, "black")
+            place, coordinates = (x, y), ("axes fraction", "data")
+            axes.annotate(text, place, xycoords=coordinates, fontsize=8, va="center", color=colour)
             continue
         theirs = line.source == PAPER
         axes.errorbar(
@@ -56,8 +58,15 @@ def _panel(axes: "Axes", column: Column, points: list[tuple[Line, Entry]]) -> No
         axes.annotate(label, (found.mean, y), (0, 5), textcoords="offset points", fontsize=7, ha="center")
     axes.set_ylim(len(points) - 0.5, -0.7)
     axes.margins(x=0.25)
+    _limit(axes, column)
     axes.grid(axis="x", alpha=0.3)
     axes.tick_params(axis="x", labelsize=7)
+
+
+def _limit(axes: "Axes", column: Column) -> None:
+    """Leave out values that cannot be: SSIM above 1, other figures below 0."""
+    low, high = axes.get_xlim()
+    axes.set_xlim(*((low, min(high, 1.0)) if column.key.endswith("_ssim") else (max(low, 0.0), high)))
 
 
 def _find(line: Line, dataset: str, column: Column) -> Entry:
@@ -72,4 +81,4 @@ def _name(sheet: Sheet, line: Line) -> str:
 def _legend(sheet: Sheet) -> str:
     counts = sorted({entry.expected for line in sheet.lines for entry in line.entries if entry.expected})
     pictures = ", ".join(map(str, counts))
-    return f"● ours, {pictures} pictures, 95 % t-interval   ◇ the paper   {sheet.remark}".strip()
+    return f"● ours, {pictures} pictures, 95 % t-interval   ◇ the paper\n{sheet.remark}".strip()

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from csfnns.experiments.base import FIDELITY, Experiment, Page, Shot, dataset_label
-from csfnns.experiments.grid import BLUE, ORANGE, Cell, against, grid
-from csfnns.experiments.measures import fidelity
+from csfnns.experiments.grid import BLUE, CENTRE, ORANGE, Cell, against, centre, grid
+from csfnns.experiments.measures import RAW, raw_fidelity
 from csfnns.measure import residual
 
-_HEADINGS = ("cover", "stego", "residual x 10", "secret", "recovered")
+_HEADINGS = ("cover", "stego", "residual x 10, centre", "secret", "recovered")
 
 
 def _draw(shots: Sequence[Shot], remark: str) -> list[Page]:
@@ -32,7 +32,7 @@ def _cells(shot: Shot) -> list[Cell]:
     return [
         Cell(shot.cover, "", BLUE),
         Cell(shot.stego, against(shot.cover, shot.stego), BLUE),
-        Cell(residual(shot.stego, shot.cover), "", BLUE),
+        Cell(centre(residual(shot.stego, shot.cover)), "", BLUE),
         Cell(secret, "", ORANGE),
         Cell(got, against(secret, got), ORANGE),
     ]
@@ -43,8 +43,8 @@ FIGURE3 = Experiment(
     title="Figure 3: stego and recovered pictures",
     methods=("kishore", "luo", "paper", "standard"),
     columns=FIDELITY,
-    measure=fidelity,
+    measure=raw_fidelity,
     pairs=1,
-    notes=("The residual is 128 + 10 (stego - cover), clipped.",),
+    notes=(f"The residual is 128 + 10 (stego - cover), clipped. {CENTRE}", RAW),
     draw=_draw,
 )

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from csfnns.experiments.base import FIDELITY, Case, Experiment, Page, Shot, dataset_label
-from csfnns.experiments.grid import BLUE, ORANGE, Cell, against, grid, stack
-from csfnns.experiments.measures import fidelity
+from csfnns.experiments.grid import BLUE, CENTRE, ORANGE, Cell, against, centre, grid, stack
+from csfnns.experiments.measures import RAW, raw_fidelity
 from csfnns.measure import residual
 from csfnns.picture import Picture
 
@@ -25,11 +25,13 @@ def _part(shot: Shot, remark: str) -> Picture:
     count = len(shot.secrets)
     each = list(zip(shot.secrets, shot.recovered, strict=True))
     found = [Cell(got, against(secret, got), ORANGE) for secret, got in each]
-    errors = [Cell(None if got is None else residual(got, secret), "", ORANGE) for secret, got in each]
+    errors = [
+        Cell(None if got is None else centre(residual(got, secret)), "", ORANGE) for secret, got in each
+    ]
     rows = [
         ("original", [Cell(shot.cover, "", BLUE), *(Cell(secret, "", ORANGE) for secret in shot.secrets)]),
         ("stego, recovered", [Cell(shot.stego, against(shot.cover, shot.stego), BLUE), *found]),
-        ("residual x 10", [Cell(residual(shot.stego, shot.cover), "", BLUE), *errors]),
+        ("residual x 10, centre", [Cell(centre(residual(shot.stego, shot.cover)), "", BLUE), *errors]),
     ]
     title = f"Figure 5: {shot.label}, {shot.case.label}, {dataset_label(shot.dataset)}, pair {shot.pair}"
     return grid(title, remark, ("cover", *(f"receiver {t + 1}" for t in range(count))), rows)
@@ -46,8 +48,8 @@ FIGURE5 = Experiment(
         Case("four", "four secrets", receivers=4),
     ),
     columns=FIDELITY,
-    measure=fidelity,
+    measure=raw_fidelity,
     pairs=1,
-    notes=("Residuals are 128 + 10 (result - original), clipped.",),
+    notes=(f"Residuals are 128 + 10 (result - original), clipped. {CENTRE}", RAW),
     draw=_draw,
 )

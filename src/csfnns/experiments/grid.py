@@ -31,6 +31,8 @@ class Cell:
     colour: tuple[int, int, int] = INK
 
 
+CENTRE = f"Of larger residuals the centre of {CELL}x{CELL} is drawn, pixel by pixel."
+
 Rows = Sequence[tuple[str, Sequence[Cell]]]
 """Label at the left of each row, and its cells."""
 
@@ -67,6 +69,12 @@ def grid(title: str, remark: str, headings: Sequence[str], rows: Rows) -> Pictur
             _paste(sheet, draw, left + i * step, y, cell)
         y += height
     return np.array(sheet)
+
+
+def centre(picture: Picture) -> Picture:
+    """Middle of a picture, as large as a cell, whose pixels are drawn as they are: scaling would weaken noise."""
+    top, left = (max(0, side - CELL) // 2 for side in picture.shape[:2])
+    return picture[top : top + CELL, left : left + CELL].copy()
 
 
 def against(a: Picture, b: Picture | None) -> str:

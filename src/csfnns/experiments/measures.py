@@ -8,7 +8,7 @@ from importlib.resources import files
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from csfnns.experiments.base import HERE, Figures, Measured, Trial, Value, denoised
+from csfnns.experiments.base import HERE, Figures, Found, Measured, Trial, Value, denoised
 from csfnns.measure import compare
 from csfnns.picture import Picture
 
@@ -21,6 +21,8 @@ DENOISED = (
     "The paper's recovered figures are after its denoiser (DnCNN). Lines that say so are after csfnns's own, a smaller"
     " one; the others are what the decoder gives."
 )
+
+RAW = "Recovered pictures are as the decoder gives them, before any denoiser."
 
 LPIPS_NETWORK: "Network" = "alex"
 """The paper does not say which; this is the usual one."""
@@ -43,6 +45,11 @@ def fidelity(trial: Trial) -> Measured:
         trial,
         lambda clean: {HERE: stego_figures(trial.cover, trial.stego) | recovered_figures(trial, clean=clean)},
     )
+
+
+def raw_fidelity(trial: Trial) -> Measured:
+    """PSNR and SSIM of stego pictures, and of recovered ones as the decoder gives them."""
+    return {HERE: stego_figures(trial.cover, trial.stego) | recovered_figures(trial)}
 
 
 def with_denoised(trial: Trial, measure: Callable[[bool], Measured]) -> Measured:
@@ -79,13 +86,16 @@ def receivers_figures(
     trial: Trial, stego: Picture | None = None, *, lpips: bool = False, clean: bool = False
 ) -> Sequence[Figures]:
     """Distance of each receiver's picture from his secret, both on the decoder's grid."""
+    pictures = [None if found is None else _shown(found, clean=clean) for found in trial.recover(stego)]
+    pairs = zip(trial.secrets.values(), pictures, strict=True)
+    return [distance(secret, picture, lpips=lpips) for secret, picture in pairs]
+
+
+def _shown(found: Found, *, clean: bool) -> Picture:
+    """The picture, or what `reveal` makes of it with the denoiser."""
     from csfnns.denoise import denoise
 
-    found = trial.recover(stego)
-    if clean:
-        found = [None if got is None else denoise(got) for got in found]
-    pairs = zip(trial.secrets.values(), found, strict=True)
-    return [distance(secret, got, lpips=lpips) for secret, got in pairs]
+    return denoise(found.picture, found.expected_psnr) if clean else found.picture
 
 
 def distance(a: Picture, b: Picture | None, *, lpips: bool) -> Mapping[str, Value]:
@@ -105,8 +115,9 @@ def mean(values: Sequence[Value]) -> Value:
 
 
 def lpips_setting() -> str | None:
-    """Network whose LPIPS is measured here; None where its weights are missing."""
-    return None if isinstance(_lpips(), str) else LPIPS_NETWORK
+    """Network whose LPIPS is measured here, with a digest of its weights; None where these are missing."""
+    metric = _lpips()
+    return None if isinstance(metric, str) else f"{LPIPS_NETWORK} {_digest(metric)}"
 
 
 def lpips_missing() -> str | None:
@@ -130,6 +141,13 @@ def _lpips() -> "Lpips | str":
     from csfnns.lpips import ENVIRONMENT
 
     return _load_lpips(os.environ.get(ENVIRONMENT))
+
+
+@cache
+def _digest(metric: "Lpips") -> str:
+    """SHA-256 of the numbers that it computes with, whatever files they came from."""
+    tensors = [*metric._backbone.state_dict().values(), *metric._heads]
+    return sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors)).hexdigest()
 
 
 @cache

@@ -12,8 +12,9 @@ from csfnns.errors import CsfnnsError, PictureError, UsageError
 from csfnns.experiments.base import Case, Experiment
 from csfnns.experiments.measures import denoiser_setting, lpips_setting
 from csfnns.experiments.methods import METHODS, Method, Setting, scaled
+from csfnns.experiments.provenance import made_with
 from csfnns.files import write_whole
-from csfnns.picture import READABLE
+from csfnns.picture import READABLE, read_picture
 from csfnns.profile import GRID
 from csfnns.stream import SEED_BYTES, Seed
 
@@ -83,11 +84,18 @@ class Plan:
         except OSError as error:
             raise UsageError(f"There is no run of {experiment} in {folder}.", hint) from error
         except ValueError as error:
-            raise UsageError(f"{path} is damaged.", hint + " Rows that are stored are used again.") from error
-        if content.pop("version", None) != _VERSION:
+            raise _damaged(path, hint) from error
+        if isinstance(content, dict) and content.pop("version", None) != _VERSION:
             raise UsageError(f"{path} was written by another version of csfnns.", hint)
-        jobs = tuple(Job(**(job | {"secrets": tuple(job["secrets"])})) for job in content.pop("jobs"))
-        return cls(**content | {"methods": tuple(content["methods"])}, jobs=jobs)
+        try:
+            jobs = tuple(Job(**(job | {"secrets": tuple(job["secrets"])})) for job in content.pop("jobs"))
+            return cls(**content | {"methods": tuple(content["methods"])}, jobs=jobs)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise _damaged(path, hint) from error
+
+
+def _damaged(path: Path, hint: str) -> UsageError:
+    return UsageError(f"{path} is damaged.", f"{hint} Rows that are stored are used again.")
 
 
 def _file(folder: Path, experiment: str) -> Path:
@@ -104,27 +112,35 @@ def make_plan(
     steps: int | None = None,
     methods: Sequence[str] = (),
     device: str = "cpu",
+    out: Path | None = None,
 ) -> Plan:
     """Pair i is the i-th cover with the i-th secret, both in name order; further receivers take the next secrets.
 
     Without `pairs` there are as many as the experiment says, or the smallest folder has; without `methods` those that
-    the experiment names, as far as they can run here. Raises UsageError and PictureError.
+    the experiment names, as far as they can run here. Pictures below `out`, the run's own folder, are left out. Every
+    picture that is used is decoded once, so that none stops the run later. Raises UsageError and PictureError.
     """
     _check_sizes(experiment, side, steps, pairs)
     chosen, left_out = _choose(experiment, methods)
     setting = Setting(side, steps, device)
     pictures = _Pictures(
-        find_pictures(covers), {name: find_pictures(folder) for name, folder in secrets.items()}
+        find_pictures(covers, out), {name: find_pictures(folder, out) for name, folder in secrets.items()}
     )
     count = pictures.count(experiment, pairs)
     settings = {f"{method.name}/{case.name}": describe(method, case, setting) for case, method in chosen}
+    depends = {
+        "csfnns": csfnns.__version__,
+        "made with": made_with(experiment, device),
+        "rows": experiment.rows_of,
+        "lpips": lpips_setting(),
+        "denoiser": denoiser_setting(),
+    }
     jobs = [
         job
         for case, method in chosen
-        for job in pictures.jobs(
-            experiment.rows_of, case, method.name, settings[f"{method.name}/{case.name}"], count
-        )
+        for job in pictures.jobs(depends, case, method.name, settings[f"{method.name}/{case.name}"], count)
     ]
+    pictures.check()
     return Plan(
         experiment.name,
         side,
@@ -141,11 +157,19 @@ def make_plan(
     )
 
 
-def find_pictures(folder: Path) -> list[Path]:
-    """Pictures below a folder, in name order. Raises PictureError when there are none."""
+def find_pictures(folder: Path, out: Path | None = None) -> list[Path]:
+    """Pictures below a folder, in name order, but for those below `out`.
+
+    Raises PictureError when there are none, and UsageError when both are one folder.
+    """
     if not folder.is_dir():
         raise PictureError(f"There is no folder {folder}.", "Check the path.")
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READABLE and path.is_file())
+    home, own = folder.resolve(), None if out is None else out.resolve()
+    if own == home:
+        raise UsageError(f"{folder} holds pictures to measure.", "Choose another --out.")
+    if own is not None and own.is_relative_to(home):
+        found = [path for path in found if not path.resolve().is_relative_to(own)]
     if not found:
         raise PictureError(f"There are no pictures in {folder}.", f"It needs files of {', '.join(READABLE)}.")
     return found
@@ -202,11 +226,12 @@ def _choose(experiment: Experiment, names: Sequence[str]) -> tuple[list[tuple[Ca
 
 
 class _Pictures:
-    """Covers and secrets as they lie there, each read once for its digest."""
+    """Covers and secrets as they lie there, each that is used read once for its digest."""
 
     def __init__(self, covers: Sequence[Path], secrets: Mapping[str, Sequence[Path]]) -> None:
         self._covers, self._secrets = covers, secrets
-        self._digests = {path: _fingerprint(path) for files in (covers, *secrets.values()) for path in files}
+        self._digests: dict[Path, str] = {}
+        self._unreadable: list[PictureError] = []
 
     def count(self, experiment: Experiment, pairs: int | None) -> int:
         """Pairs to measure. Raises UsageError for more than there are."""
@@ -218,25 +243,40 @@ class _Pictures:
             raise UsageError(f"There are {most} pairs of cover and secret, not {pairs}.", "Add pictures.")
         return pairs or experiment.pairs or most
 
-    def jobs(self, rows: str, case: Case, method: str, described: str, count: int) -> Iterator[Job]:
-        """Jobs of one method and case; the id says all that a row depends on."""
-        depends: dict[str, Any] = {
-            "csfnns": csfnns.__version__,
-            "rows": rows,
-            "case": asdict(case),
-            "lpips": lpips_setting(),
-        }
-        depends |= {"method": [method, described], "denoiser": denoiser_setting()}
+    def check(self) -> None:
+        """Raise PictureError that names every file of the jobs that is no picture."""
+        if len(self._unreadable) == 1:
+            raise self._unreadable[0]
+        if self._unreadable:
+            reasons = " ".join(error.message for error in self._unreadable)
+            raise PictureError(reasons, "Get these files again or take them away; nothing was measured.")
+
+    def jobs(
+        self, depends: Mapping[str, Any], case: Case, method: str, described: str, count: int
+    ) -> Iterator[Job]:
+        """Jobs of one method and case; the id is made of `depends` and of all else that a row depends on."""
+        depends = {**depends, "case": asdict(case), "method": [method, described]}
         for dataset, files in self._secrets.items():
             for pair in range(count):
                 mine = [files[(pair + t) % len(files)] for t in range(case.receivers)]
                 cover = self._covers[pair]
-                digests = [self._digests[path] for path in (cover, *mine)]
+                digests = [self._digest(path) for path in (cover, *mine)]
                 text = json.dumps(
                     depends | {"dataset": dataset, "pair": pair, "pictures": digests}, sort_keys=True
                 )
                 digest = sha256(text.encode()).hexdigest()[:32]
                 yield Job(case.name, method, dataset, pair, str(cover), tuple(map(str, mine)), digest)
+
+    def _digest(self, path: Path) -> str:
+        """Of the file's bytes; empty for what is no picture, which `check` will name."""
+        if path not in self._digests:
+            self._digests[path] = ""
+            try:
+                read_picture(path)
+                self._digests[path] = _fingerprint(path)
+            except PictureError as error:
+                self._unreadable.append(error)
+        return self._digests[path]
 
 
 def _fingerprint(path: Path) -> str:

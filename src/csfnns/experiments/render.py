@@ -92,6 +92,8 @@ def latex(sheet: Sheet) -> str:
         lines.append(" & ".join(map(_tex, cells)) + r" \\")
     shape = "l" * (width - 1) + "r" * (1 + len(columns) * len(sheet.datasets))
     notes = [f"% {note}" for note in (sheet.experiment.title, *sheet.notes)]
+    if sheet.remark:
+        lines.append(rf"\hline \multicolumn{{{len(head)}}}{{l}}{{{_tex(sheet.remark)}}} \\")
     body = [rf"\begin{{tabular}}{{{shape}}} \hline", *lines, r"\hline \end{tabular}"]
     return "\n".join([*notes, *body]) + "\n"
 

@@ -1,24 +1,20 @@
 """Doing the jobs of a plan: those that are not stored yet, each written down as soon as it is done."""
 
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import csfnns
 from csfnns.errors import CapacityError, SearchError
 from csfnns.experiments.base import Case, Experiment, Trial
 from csfnns.experiments.methods import METHODS, Method, scaled
 from csfnns.experiments.plan import Job, Plan
+from csfnns.experiments.provenance import environment
 from csfnns.experiments.store import Row, Store
 from csfnns.output import encode_picture, write_picture
-from csfnns.picture import Picture, fit, read_picture
+from csfnns.picture import fit, read_picture
 from csfnns.stream import Seed
 
 if TYPE_CHECKING:
@@ -60,7 +56,7 @@ def perform(
 ) -> Row:
     """Row of one job."""
     row: dict[str, Any] = {"rows": experiment.rows_of, "case": job.case, "method": job.method}
-    row |= {"dataset": job.dataset, "pair": job.pair, **_pictures(job), **_environment()}
+    row |= {"dataset": job.dataset, "pair": job.pair, **_pictures(job), **environment(plan.device)}
     row |= {"settings": plan.settings[f"{job.method}/{job.case}"], "error": None}
     try:
         trial = _hide(experiment, case, job, plan, notify)
@@ -108,40 +104,12 @@ def _hide(experiment: Experiment, case: Case, job: Job, plan: Plan, notify: Noti
 def _keep(trial: Trial, folder: Path) -> None:
     """Write the pictures of a trial, for a figure's page."""
     folder.mkdir(parents=True, exist_ok=True)
-    pictures: dict[str, Picture | None] = {"cover": trial.cover, "stego": trial.stego}
+    pictures = {"cover": trial.cover, "stego": trial.stego}
     pictures |= {f"secret-{t}": secret for t, secret in enumerate(trial.secrets.values())}
-    pictures |= {f"recovered-{t}": got for t, got in enumerate(trial.recover())}
+    pictures |= {f"recovered-{t}": got.picture for t, got in enumerate(trial.recover()) if got is not None}
     for name, picture in pictures.items():
-        if picture is not None:
-            write_picture(picture, folder / f"{name}.png", overwrite=True)
+        write_picture(picture, folder / f"{name}.png", overwrite=True)
 
 
 def _pictures(job: Job) -> dict[str, Any]:
     return {"cover": Path(job.cover).name, "secrets": [Path(path).name for path in job.secrets]}
-
-
-@cache
-def _environment() -> dict[str, Any]:
-    """What else a row may depend on: kept with it, for those who compare machines."""
-    import torch
-
-    return {
-        "csfnns": csfnns.__version__,
-        "commit": _commit(),
-        "torch": torch.__version__,
-        "machine": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {os.cpu_count()} cores",
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _commit() -> str | None:
-    """Commit of the source, with -dirty after changes; None where it is installed and no checkout."""
-    root = Path(csfnns.__file__).parents[2]
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "--no-optional-locks", "-C", str(root), "describe", "--always", "--dirty"]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    return result.stdout.strip() or None

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from csfnns.experiments.base import PUBLISHED_SIDE, Case, Column, Experiment, Value, dataset_label
+from csfnns.api import LEAST_PSNR
+from csfnns.experiments.base import HERE, PUBLISHED_SIDE, Case, Column, Experiment, Value, dataset_label
 from csfnns.experiments.methods import METHODS, scaled
 from csfnns.experiments.plan import Plan
 from csfnns.experiments.statistics import Estimate, estimate
@@ -56,8 +57,13 @@ class Sheet:
     datasets: tuple[str, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
-    remark: str
-    """Says where the settings are not those that were published."""
+    warnings: tuple[str, ...]
+    """What nobody may overlook: settings that are not those that were published, pictures that are still missing."""
+
+    @property
+    def remark(self) -> str:
+        """The warnings in one line."""
+        return " ".join(self.warnings)
 
     @property
     def head(self) -> list[str]:
@@ -82,7 +88,7 @@ def make_sheet(experiment: Experiment, plan: Plan, stored: Mapping[str, Row]) ->
         for line in _lines(experiment, plan, case, method, rows)
     ]
     notes = _notes(experiment, plan, stored, rows, lines)
-    return Sheet(experiment, tuple(plan.secrets), tuple(lines), tuple(notes), remark(plan))
+    return Sheet(experiment, tuple(plan.secrets), tuple(lines), tuple(notes), tuple(_warnings(plan, rows)))
 
 
 def cell(entry: Entry) -> str:
@@ -165,23 +171,46 @@ def _notes(
     notes = ["Mean over pictures ± half the width of its 95 % t-interval."]
     notes += experiment.notes
     notes.append(_sizes(experiment, plan))
-    notes.append(remark(plan))
-    if any(name in _STAND_IN for name in plan.secrets):
-        notes.append("The paper's figures beside CelebA-HQ are for CelebA.")
+    notes += _warnings(plan, rows)
+    notes += _unreadable(rows)
+    notes += [
+        f"The paper's figures beside {dataset_label(name)} are for {dataset_label(other)}."
+        for name, other in _STAND_IN.items()
+        if name in plan.secrets and _has(experiment, other) and not _has(experiment, name)
+    ]
     notes += _missing_from_paper(experiment, plan)
     notes += _without_figure(lines)
     notes += [f"Left out: {name}: {reason}" for name, reason in plan.left_out.items()]
-    if len(rows) < len(plan.jobs):
-        notes.append(f"Not finished: {len(rows)} of {len(plan.jobs)} pictures are measured.")
     wanted = {job.id for job in plan.jobs}
     others = sum(key not in wanted for key in stored)
     if others:
         notes.append(
-            f"Stored beside these and not used: {others} rows of other settings, pictures or methods."
+            f"Stored beside these and not used: {others} rows of other settings, pictures, methods or code."
         )
     notes += [f"{name}: {text}" for name, text in _settings(plan).items()]
     notes.append(_made_by(rows))
     return [note.rstrip(".") + "." for note in notes if note]
+
+
+def _has(experiment: Experiment, dataset: str) -> bool:
+    """Whether the paper has figures of this table for that data set."""
+    return any(dataset in row.figures for row in experiment.published)
+
+
+def _unreadable(rows: Sequence[Row]) -> list[str]:
+    """Says of which methods' stego pictures `hide` would have refused to send some, however good they look."""
+    notes = []
+    for method in dict.fromkeys(row["method"] for row in rows):
+        label = METHODS[method].label if method in METHODS else method
+        found = [row["values"].get(HERE, {}) for row in rows if row["method"] == method]
+        recovered = [each["recovered_psnr"] for each in found if "recovered_psnr" in each]
+        lost = sum(isinstance(value, str) or value < LEAST_PSNR for value in recovered)
+        if lost:
+            notes.append(
+                f"{label}: from {lost} of {len(recovered)} stego pictures nothing can be read, or only a picture below"
+                f" {LEAST_PSNR:.0f} dB; `hide` would not send them."
+            )
+    return notes
 
 
 def _missing_from_paper(experiment: Experiment, plan: Plan) -> list[str]:
@@ -210,7 +239,14 @@ def _sizes(experiment: Experiment, plan: Plan) -> str:
     return f"Covers of {sizes}, {rates} bits a pixel; covers and secrets are brought to size by Pillow's LANCZOS."
 
 
-def remark(plan: Plan) -> str:
+def _warnings(plan: Plan, rows: Sequence[Row]) -> list[str]:
+    warnings = [_other_settings(plan)]
+    if len(rows) < len(plan.jobs):
+        warnings.append(f"Not finished: {len(rows)} of {len(plan.jobs)} pictures are measured.")
+    return [warning for warning in warnings if warning]
+
+
+def _other_settings(plan: Plan) -> str:
     """Says where the settings are not those that were published; empty where they are."""
     reasons = []
     if plan.side != PUBLISHED_SIDE:
@@ -233,5 +269,9 @@ def _made_by(rows: Sequence[Row]) -> str:
     versions = dict.fromkeys(
         f"csfnns {row['csfnns']}" + (f" ({row['commit']})" if row["commit"] else "") for row in rows
     )
-    machines = dict.fromkeys(f"torch {row['torch']}, {row['machine']}" for row in rows)
+    machines = dict.fromkeys(
+        f"torch {row['torch']}, {row['machine']}, {row['threads']} threads"
+        + (f", {row['gpu']}" if row.get("gpu") else "")
+        for row in rows
+    )
     return f"Measured with {', '.join(versions)}; {'; '.join(machines)}." if rows else ""

@@ -29,7 +29,7 @@ class Kishore:
 
     profile: Profile
     steps: int = 2000
-    """Of L-BFGS in all, rounded down to whole rounds but to one at least."""
+    """Of L-BFGS in all; the last round is shorter where they are no whole rounds."""
     round_steps: int = 20
     """Steps between two returns into the box, each of which empties L-BFGS's history."""
     learning_rate: float = 0.1
@@ -68,15 +68,16 @@ class Kishore:
         image = _fixed.as_image(cover, self.device)
         arrived = _fixed.arrival(image, secrets, self.channel)
         stego = image
-        rounds = max(1, self.steps // self.round_steps)
 
         def loss(x: Tensor) -> Tensor:
             return self.loss_scale * torch.stack([reading.error(arrived(x)) for reading in readings]).sum()
 
-        for i in range(rounds):
-            stego = lbfgs_round(stego, loss, steps=self.round_steps, rate=self.learning_rate)
+        starts = range(0, self.steps, self.round_steps)
+        for i, done in enumerate(starts):
+            steps = min(self.round_steps, self.steps - done)
+            stego = lbfgs_round(stego, loss, steps=steps, rate=self.learning_rate)
             stego = (image + (stego - image).clamp(-self.epsilon, self.epsilon)).clamp(0, 1)
-            if progress is not None and progress(i + 1, rounds) is False:
+            if progress is not None and progress(i + 1, len(starts)) is False:
                 raise Cancelled("The search was cancelled.", "Nothing was written.")
         return _fixed.as_picture(stego)
 

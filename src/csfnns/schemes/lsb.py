@@ -127,7 +127,7 @@ def _message(secret: Picture, grid: Picture, seed: Seed) -> bytes:
 
 
 def _seal(seed: Seed, rest: bytes) -> bytes:
-    return hmac.new(seed.data, rest, sha256).digest()[:_CHECK]
+    return hmac.new(seed.derive("csfnns/1/lsb/check").data, rest, sha256).digest()[:_CHECK]
 
 
 def _whitening(seed: Seed, bits: int) -> npt.NDArray[np.uint8]:

@@ -42,7 +42,7 @@ class Luo:
     rounded: bool = False
     """Whether the picture is rounded to whole levels after each two rounds, as published; not so in those tables."""
     steps: int = 1500
-    """Of L-BFGS in all, rounded down to whole rounds but to one at least."""
+    """Of L-BFGS in all; the last round is shorter where they are no whole rounds."""
     round_steps: int = 15
     """Steps after which L-BFGS starts with an empty history."""
     learning_rate: float = 0.1
@@ -84,18 +84,19 @@ class Luo:
         weights = 1 + torch.from_numpy(costs(cover)).to(self.device)[None]
         arrived = _fixed.arrival(image, secrets, self.channel)
         delta = torch.zeros_like(image)
-        rounds = max(1, self.steps // self.round_steps)
 
         def loss(d: Tensor) -> Tensor:
             change = self.rho * (weights * d.square()).mean()
             errors = [reading.error(arrived(image + d)) for reading in readings]
             return self.loss_scale * torch.stack([change, *errors]).sum()
 
-        for i in range(rounds):
-            delta = lbfgs_round(delta, loss, steps=self.round_steps, rate=self.learning_rate)
+        starts = range(0, self.steps, self.round_steps)
+        for i, done in enumerate(starts):
+            steps = min(self.round_steps, self.steps - done)
+            delta = lbfgs_round(delta, loss, steps=steps, rate=self.learning_rate)
             if self.rounded and i % 2 == 1:
                 delta = _fixed.as_image(_fixed.as_picture(image + delta), self.device) - image
-            if progress is not None and progress(i + 1, rounds) is False:
+            if progress is not None and progress(i + 1, len(starts)) is False:
                 raise Cancelled("The search was cancelled.", "Nothing was written.")
         return _fixed.as_picture(image + delta)
 

@@ -8,7 +8,9 @@ Watermarking, and Light Field Messaging", NeurIPS 2020. The weights come from tr
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 
 from csfnns.decoders.base import InstanceNorm, freeze
 from csfnns.errors import Cancelled, CapacityError, NoMessageError, UsageError
+from csfnns.files import write_whole
 from csfnns.payloads import Decoded, make_codec
 from csfnns.picture import Picture
 from csfnns.profile import Profile
@@ -108,18 +111,29 @@ def _block(convolution: nn.Module) -> nn.Module:
 
 
 def save_networks(networks: Networks, path: Path) -> None:
-    """Write weights as safetensors, with the networks' shape in the file's metadata."""
-    from safetensors.torch import save_file
+    """Write weights as safetensors, with the networks' shape in the file's metadata; whole or not at all."""
+    from safetensors.torch import save
 
-    save_file(networks.state_dict(), path, {"udh": json.dumps(asdict(networks.shape))})
+    data = save(networks.state_dict(), {"udh": json.dumps(asdict(networks.shape))})
+    write_whole(path, data, overwrite=True)
 
 
 def load_networks(path: Path) -> Networks:
-    """Frozen networks from a file of `save_networks`. Raises UsageError for anything else."""
-    from safetensors import SafetensorError, safe_open
+    """Frozen networks on the CPU from a file of `save_networks`; the last ones stay in memory and are shared.
 
+    Raises UsageError for anything else.
+    """
     if not path.is_file():
         raise UsageError(f"There are no weights for UDH at {path}.", f"Train some: {_COMMAND} --out {path}")
+    state = path.stat()
+    return _load(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=MOST_SECRETS)
+def _load(path: Path, changed: int, size: int) -> Networks:
+    """Networks of a file as it was at that time, of that size."""
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, "pt") as file:
             shape = Shape(**json.loads(file.metadata()["udh"]))
@@ -194,7 +208,7 @@ class Udh:
             self.device
         )  # (1, 3T, Hs, Ws)
         with torch.inference_mode():
-            delta = load_networks(self.weights).to(self.device).hider(stacked)
+            delta = deepcopy(load_networks(self.weights).hider).to(self.device)(stacked)
         if progress is not None and progress(1, 1) is False:
             raise Cancelled("The embedding was cancelled.", "Nothing was written.")
         return _fixed.as_picture(_fixed.as_image(cover, self.device) + delta)
