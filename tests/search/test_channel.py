@@ -77,6 +77,7 @@ def test_case_and_blanks_do_not_matter() -> None:
 WRONG = ["", "jpeg", "jpeg:", "jpeg:0", "jpeg:101", "jpeg:95-75", "jpeg:90/422", "jpeg:90/420/1", "jpeg:x"]
 WRONG += ["noise:0", "noise:-1", "noise:nan", "noise:inf", "mismatch:0", "mismatch:1.1", "mismatch:nan"]
 WRONG += ["resize:0", "resize:nan", "resize:9", "resize:0.5/sinc", "blur:2", "jpeg:90+", "noise:1/2"]
+WRONG += ["jpeg:90-", "jpeg:9_0", "jpeg:-90", "jpeg:75-95+resize:0.5+jpeg:75-95"]
 
 
 @pytest.mark.parametrize("text", WRONG)
@@ -233,3 +234,8 @@ def test_each_step_draws_afresh(picture: Picture) -> None:
     cover, delta = tensors(picture, 1)
     transit = Transit(Noise(2.0), [SEED])
     assert not torch.equal(transit(cover, delta), transit(cover, delta))
+
+
+def test_channels_that_differ_have_texts_that_differ() -> None:
+    assert str(parse_channel("noise:2")) == "noise:2"
+    assert str(parse_channel("noise:2.0000001")) != "noise:2"

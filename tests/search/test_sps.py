@@ -329,3 +329,16 @@ def test_the_balance_moves_beta_and_nothing_else() -> None:
 def test_a_balance_beyond_its_ends_is_refused(balance: float) -> None:
     with pytest.raises(UsageError, match="balance"):
         Search().balanced(balance)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@SPACES
+def test_a_search_on_a_gpu_ends_as_good_as_on_a_processor(search: Search) -> None:
+    cover, each = covers(1), terms(beta=search.beta)
+    here = losses(cover, search(cover, each, seeds=[SEED]), each)
+    recovery = each[1].term
+    assert isinstance(recovery, Recovery)
+    assert recovery.weights is not None
+    there = Recovery(recovery.decoder.cuda(), recovery.values.cuda(), recovery.weights.cuda())
+    found = search(cover.cuda(), [each[0], Weighted(there, each[1].weight)], seeds=[SEED])
+    assert losses(cover, found.cpu(), terms(beta=search.beta)) == pytest.approx(here, rel=0.05)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from csfnns.decoders import Part, Together, make_decoder
-from csfnns.errors import CapacityError, NoMessageError, UsageError
+from csfnns.errors import CapacityError, NoMessageError, SearchError, UsageError
 from csfnns.payloads import Decoded, Target, make_codec
 from csfnns.picture import Picture
 from csfnns.profile import Profile
@@ -51,7 +51,9 @@ class CsFnns:
                 + ("--bpp 1.5 for up to 4 secrets." if robust else "--bpp 6 for up to 4 secrets, 1.5 for 8."),
             )
         try:
-            torch.empty(0, device=self.device)
+            kind = torch.empty(0, device=self.device).device.type
+            if kind not in ("cpu", "cuda"):
+                raise RuntimeError(f"{kind} has no search")
         except (RuntimeError, AssertionError) as error:  # torch raises either, by device and build
             reason = str(error).splitlines()[0]
             raise UsageError(f"The device {self.device!r} cannot be used: {reason}.", "Try 'cpu'.") from error
@@ -97,12 +99,16 @@ class CsFnns:
             terms = [Weighted(Distortion(there), 1.0)]
             for receivers in zip(*jobs, strict=True):
                 terms.append(Weighted(self._recovery(receivers, i), search.beta, grows=True))
-            delta = search(
-                images[:, :, rows, columns].to(self.device),
-                terms,
-                seeds=[start.derive(f"csfnns/1/part/{i}") for start in starts],
-                progress=_share(progress, i, len(windows)),
-            )
+            try:
+                delta = search(
+                    images[:, :, rows, columns].to(self.device),
+                    terms,
+                    seeds=[start.derive(f"csfnns/1/part/{i}") for start in starts],
+                    progress=_share(progress, i, len(windows)),
+                )
+            except torch.OutOfMemoryError as error:
+                hint = "Hide fewer pictures at once, or search on the processor: --device cpu."
+                raise SearchError(f"{self.device} has too little memory for this search.", hint) from error
             for stego, cover, levels in zip(stegos, covers, delta.cpu(), strict=True):
                 stego[rows, columns] = cover[rows, columns] + levels.permute(1, 2, 0).numpy()
         return stegos

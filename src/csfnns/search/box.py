@@ -17,7 +17,7 @@ class Space(Protocol):
     variable: Tensor
 
     def delta(self, progress: float) -> Tensor:
-        """δ in [-1, 1], (N, 3, H, W), differentiable in the variable; progress runs from 0 to 1."""
+        """δ in [-1, 1], (N, 3, H, W), differentiable in the variable; progress, from 0 to 1, tells rounding alone."""
         ...
 
     def project(self) -> None:

@@ -15,6 +15,7 @@ Receivers need not know what happened: they subtract the cover (`perturbation`).
 """
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -36,6 +37,9 @@ Subsampling = Literal["any", "420", "444"]
 Filter = Literal["any", "box", "bilinear", "bicubic", "lanczos"]
 
 _FILTERS: tuple[Filter, ...] = ("box", "bilinear", "bicubic", "lanczos")
+MOST_CASES = 32
+"""Of one channel: every one of them is checked before a stego is sent."""
+
 _SYNTAX = "Say jpeg:75-95, jpeg:90/420, noise:2, mismatch:0.05 or resize:0.5, several joined by '+'."
 
 
@@ -127,7 +131,7 @@ class Noise:
         return [self]
 
     def __str__(self) -> str:
-        return f"noise:{self.sigma:g}"
+        return f"noise:{_number(self.sigma)}"
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ class Mismatch:
         return [self]
 
     def __str__(self) -> str:
-        return f"mismatch:{self.share:g}"
+        return f"mismatch:{_number(self.share)}"
 
 
 @dataclass(frozen=True)
@@ -178,10 +182,15 @@ class Resize:
         return [Resize(self.scale, each) for each in self._filters()]
 
     def __str__(self) -> str:
-        return f"resize:{self.scale:g}" + ("" if self.filter == "any" else f"/{self.filter}")
+        return f"resize:{_number(self.scale)}" + ("" if self.filter == "any" else f"/{self.filter}")
 
     def _filters(self) -> tuple[Filter, ...]:
         return _FILTERS if self.filter == "any" else (self.filter,)
+
+
+def _number(x: float) -> str:
+    """Exact and short: 2 for 2.0."""
+    return repr(float(x)).removesuffix(".0")
 
 
 @dataclass(frozen=True)
@@ -230,7 +239,11 @@ def parse_channel(*texts: str) -> Channel:
     if not texts:
         raise UsageError("There is no channel.", _SYNTAX)
     channels = tuple(_parse_chain(text) for text in texts)
-    return channels[0] if len(channels) == 1 else OneOf(channels)
+    channel = channels[0] if len(channels) == 1 else OneOf(channels)
+    if len(channel.cases()) > MOST_CASES:
+        hint = "Say less at once: each end of each range, with each other, is checked."
+        raise UsageError(f"{channel} has {len(channel.cases())} cases, more than {MOST_CASES}.", hint)
+    return channel
 
 
 def _parse_chain(text: str) -> Channel:
@@ -247,8 +260,10 @@ def _parse_link(text: str) -> Channel:
 
 
 def _parse_jpeg(quality: str, subsampling: str = "any") -> Jpeg:
-    low, _, high = quality.partition("-")
-    return Jpeg(int(low), int(high or low), subsampling)  # type: ignore[arg-type]  # Jpeg refuses others
+    found = re.fullmatch(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", quality)
+    if found is None:
+        raise ValueError(quality)
+    return Jpeg(int(found[1]), int(found[2] or found[1]), subsampling)  # type: ignore[arg-type]  # Jpeg refuses others
 
 
 _PARSERS: dict[str, Callable[..., Channel]] = {
