@@ -17,7 +17,7 @@ ORDER = [
     {"errors"},
     {"aim", "files", "picture", "profile", "stream", "words"},
     {"coding", "keys", "covers", "decoders", "payloads", "output", "measure", "lpips", "denoise"},
-    {"search"},
+    {"search", "steganalysis", "jpeg_file"},
     {"schemes"},
     {"api"},
     {"experiments"},
@@ -25,8 +25,8 @@ ORDER = [
     {"__main__"},
 ]
 RANK = {name: rank for rank, line in enumerate(ORDER) for name in line}
-FAMILIES = ("covers", "decoders", "payloads", "schemes")
-HEAVY = ("torch", "diffusers", "matplotlib", "scipy", "skimage")
+FAMILIES = ("covers", "decoders", "payloads", "schemes", "steganalysis")
+HEAVY = ("torch", "diffusers", "jpeglib", "matplotlib", "scipy", "skimage")
 
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 EACH = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

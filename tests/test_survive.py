@@ -141,7 +141,7 @@ def test_other_decoders_do_not_promise_to_survive(scene: Scene) -> None:
 
 @pytest.mark.parametrize("bpp", ["24", "6"])
 def test_a_robust_cover_has_less_room(bpp: str) -> None:
-    with pytest.raises(UsageError, match="1.5 bits a pixel"):
+    with pytest.raises(UsageError, match=r"1\.5 bits a pixel"):
         make_profile("robust", bpp=bpp)
 
 

@@ -1,8 +1,8 @@
-"""Hide pictures in pictures that a generator makes from a shared key.
+"""Hide pictures and files in pictures that a generator makes from a shared key.
 
 key = csfnns.Key.new()
-stego = csfnns.hide("secret.jpg", key)
-picture = csfnns.reveal(stego, key)
+stego = csfnns.hide("secret.jpg", key)              # or csfnns.hide_file("report.pdf", key), byte for byte
+csfnns.reveal(stego, key).save("secret.png")
 """
 
 from importlib import import_module
@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from csfnns.api import Cover as Cover
     from csfnns.api import Hidden as Hidden
+    from csfnns.api import HiddenFile as HiddenFile
     from csfnns.api import Revealed as Revealed
+    from csfnns.api import RevealedFile as RevealedFile
+    from csfnns.api import capacity as capacity
     from csfnns.api import hide as hide
+    from csfnns.api import hide_file as hide_file
     from csfnns.api import make_cover as make_cover
     from csfnns.api import reveal as reveal
     from csfnns.errors import CsfnnsError as CsfnnsError
@@ -29,7 +33,18 @@ __version__ = "0.1.0"
 
 # Loaded when first used, so that `csfnns --help` never waits for torch.
 _HOMES = {
-    "csfnns.api": ("Cover", "Hidden", "Revealed", "hide", "make_cover", "reveal"),
+    "csfnns.api": (
+        "Cover",
+        "Hidden",
+        "HiddenFile",
+        "Revealed",
+        "RevealedFile",
+        "capacity",
+        "hide",
+        "hide_file",
+        "make_cover",
+        "reveal",
+    ),
     "csfnns.errors": ("CsfnnsError",),
     "csfnns.keys": ("Key", "Ledger", "key_from_passphrase", "read_key", "write_key"),
     "csfnns.profile": ("Profile", "make_profile"),
@@ -41,12 +56,16 @@ __all__ = [
     "Cover",
     "CsfnnsError",
     "Hidden",
+    "HiddenFile",
     "Key",
     "Ledger",
     "Profile",
     "Revealed",
+    "RevealedFile",
     "Search",
+    "capacity",
     "hide",
+    "hide_file",
     "key_from_passphrase",
     "make_cover",
     "make_profile",

@@ -4,7 +4,7 @@ app.py        the commands put together; every error becomes a message and an ex
 options.py    options that several commands share
 unlock.py     the key that the options name: a file, or a passphrase and a profile
 show.py       what is printed: text for people, JSON for programs
-key.py · hide.py · reveal.py · measure.py · experiment.py · doctor.py    the commands
+key.py · hide.py · reveal.py · measure.py · experiment.py · steganalysis.py · doctor.py    the commands
 
 No module imports torch, NumPy or rich before a command needs it: `csfnns --help` answers at once.
 """

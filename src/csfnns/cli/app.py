@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 import csfnns
-from csfnns.cli import doctor, experiment, hide, key, measure, reveal, show
+from csfnns.cli import capacity, doctor, experiment, hide, key, measure, reveal, show, steganalysis
 from csfnns.errors import Cancelled, CsfnnsError, UsageError
 
 
@@ -71,9 +71,11 @@ app = typer.Typer(
 )
 app.add_typer(key.app, name="key")
 app.add_typer(experiment.app, name="experiment")
+app.add_typer(steganalysis.app, name="steganalysis")
 app.command()(hide.hide)
 app.command()(reveal.reveal)
 app.command()(reveal.cover)
+app.command()(capacity.capacity)
 app.command()(measure.measure)
 app.command()(doctor.doctor)
 
@@ -90,10 +92,11 @@ def _main(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Hide pictures in pictures that are made from a shared key.
+    """Hide pictures and files in pictures that are made from a shared key.
 
     \b
     csfnns key new mine.key                               make a key; give the receiver a copy
     csfnns hide secret.jpg -k mine.key -o holiday.png     send holiday.png to anyone
     csfnns reveal holiday.png -k mine.key -o secret.png   only the key reveals it
+    csfnns hide report.pdf -k mine.key -o holiday.png     any file, byte for byte
     """

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ from csfnns.cli.unlock import Choices, album_for, model_for, unlock
 from csfnns.errors import UsageError
 
 if TYPE_CHECKING:
-    from csfnns.api import Hidden
+    from csfnns.api import Avif, FileSource, Hidden, HiddenFile
     from csfnns.keys import Key
     from csfnns.search import Search
 
@@ -24,7 +25,8 @@ def hide(
     secret: Annotated[
         list[str],
         typer.Argument(
-            metavar="PICTURE | NAME=PICTURE...", help="Secret, or one for each of some receivers."
+            metavar="FILE | NAME=FILE...",
+            help="Secret, or one for each of some receivers; - for standard input.",
         ),
     ],
     out: options.PictureOut,
@@ -38,6 +40,19 @@ def hide(
     generator: options.Generator = None,
     album: options.Album = None,
     model: options.Model = None,
+    as_: Annotated[
+        options.As | None,
+        typer.Option(
+            "--as", help="Take the secret for that; unless given, a picture is one, and all else a file."
+        ),
+    ] = None,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact",
+            help="Send a picture's own bytes; as AVIF if they do not fit, or with --as picture in any case.",
+        ),
+    ] = False,
     steps: Annotated[
         int | None, typer.Option(help="Steps of the search: more take longer and give finer results.")
     ] = None,
@@ -79,7 +94,10 @@ def hide(
     overwrite: options.Overwrite = False,
     json: options.AsJson = False,
 ) -> None:
-    """Hide a picture in a fresh cover of the key.
+    """Hide a picture, or any file, in a fresh cover of the key.
+
+    A picture goes by way of a search: its copy is close, however large it is. A file goes exactly, byte for byte;
+    'csfnns capacity' tells how much fits. If one of several secrets is no picture, all go exactly.
 
     Nothing is written until the file was decoded as every receiver will decode it. Each call uses up one message
     number, so that no cover is used twice. --profile, --size, --bpp, --generator and --album go with a
@@ -91,16 +109,23 @@ def hide(
 
     from csfnns import api
 
+    avif, why = _way(secrets, as_, exact, survive)
+    places: dict[str, Any] = {"out": out, "overwrite": overwrite}
+    places |= {"album": album_for(owner, album), "model": model_for(owner, model)}
+    if avif is not None:
+        searched = {"--steps": steps, "--beta": beta, "--balance": balance, "--texture": texture}
+        searched |= {"--faithful": faithful or None, "--invisible": invisible or None}
+        _refuse(searched | {"--target-stego": target_stego, "--target-recovered": target_recovered})
+        sent = api.hide_file(secrets, owner, avif=avif, **places)
+        _tell_files(sent, out, why, needed=avif == "needed", json=json)
+        return
     search = _search(owner, _balance(faithful, invisible, balance), steps=steps, beta=beta, texture=texture)
     where = _device(device)
     with show.searching(json=json) as progress:
         hidden = api.hide(
             secrets,
             owner,
-            out=out,
-            overwrite=overwrite,
-            album=album_for(owner, album),
-            model=model_for(owner, model),
+            **places,
             search=search,
             survive=survive or None,
             target_stego=target_stego,
@@ -118,23 +143,71 @@ def hide(
         content = {"file": str(out), "message": hidden.message, "stego": stego, "recovered": recovered}
         show.as_json(content | ({"survives": survives} if survives else {}))
     else:
-        _explain(hidden, out, owner.profile.secret_size)
+        _explain(hidden, out, owner.profile.secret_size, why)
 
 
-def _by_receiver(secrets: list[str]) -> str | Mapping[str, str]:
-    """Secret, or secrets by receiver. A file whose name looks like NAME=PICTURE is meant by ./NAME=PICTURE."""
+def _by_receiver(secrets: list[str]) -> "FileSource | Mapping[str, FileSource]":
+    """Secret, or secrets by receiver. A file whose name looks like NAME=FILE is meant by ./NAME=FILE."""
     addressed = [_ADDRESSED.fullmatch(each) for each in secrets]
     if len(secrets) == 1 and addressed[0] is None:
-        return secrets[0]
-    found: dict[str, str] = {}
+        return _source(secrets[0])
+    found: dict[str, FileSource] = {}
     for each, match in zip(secrets, addressed, strict=True):
         if match is None:
-            hint = "Give NAME=PICTURE for each, such as bob=a.jpg carol=b.jpg."
+            hint = "Give NAME=FILE for each, such as bob=a.jpg carol=b.jpg."
             raise UsageError(f"Nobody is named to receive {each}.", hint)
         if match[1] in found:
             raise UsageError(f"There are two pictures for {match[1]}.", "A message carries one for each.")
-        found[match[1]] = match[2]
+        found[match[1]] = _source(match[2])
     return found
+
+
+def _source(name: str) -> "FileSource":
+    """The name, or all of standard input for -."""
+    if name != "-":
+        return name
+    from csfnns.payloads.file import MAX_CONTENT
+
+    return sys.stdin.buffer.read(MAX_CONTENT + 1)
+
+
+def _way(
+    secrets: "FileSource | Mapping[str, FileSource]",
+    as_: options.As | None,
+    exact: bool,
+    survive: list[str] | None,
+) -> "tuple[Avif | None, str]":
+    """When pictures become AVIF, None for a search instead; and why that way. Raises UsageError."""
+    from csfnns.api import is_picture
+
+    sources = list(secrets.values()) if isinstance(secrets, Mapping) else [secrets]
+    pictures = sum(map(is_picture, sources))
+    if survive and (exact or as_ is options.As.file or pictures < len(sources)):
+        hint = "Leave --survive out and send the result unchanged, or hide pictures without --exact."
+        raise UsageError("Only pictures that go by way of a search survive changes.", hint)
+    if survive:
+        return None, ""
+    if as_ is options.As.picture:
+        return ("always", "as asked") if exact else (None, "")
+    if as_ is options.As.file:
+        return "never", "as asked"
+    if exact:
+        return "needed", "as asked"
+    if pictures == len(sources):
+        return None, "; it went as a picture, and --exact sends the file's own bytes"
+    return (
+        ("needed", "since one of the secrets is no picture")
+        if pictures
+        else ("never", "since it is no picture")
+    )
+
+
+def _refuse(searched: Mapping[str, object]) -> None:
+    """Raise UsageError if one of the options of a search was given."""
+    for name, value in searched.items():
+        if value is not None:
+            hint = "Leave it out, or leave --exact and --as file out to hide a picture by a search."
+            raise UsageError(f"{name} is for pictures: a file goes exactly, without a search.", hint)
 
 
 def _balance(faithful: bool, invisible: bool, balance: float | None) -> float:
@@ -163,7 +236,39 @@ def _device(device: options.Device) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _explain(hidden: "Hidden", out: Path, carried: tuple[int, int]) -> None:
+def _tell_files(hidden: "HiddenFile", out: Path, why: str, *, needed: bool, json: bool) -> None:
+    if not json:
+        show.text(f"{out}: message {hidden.message}")
+        for name in hidden.sent:
+            reason = "since its own bytes do not fit" if name in hidden.recovered and needed else why
+            show.text(f"{name} gets {_what(hidden, name)}, {reason}.")
+        show.figures_table({"stego against cover": hidden.stego})
+        show.text(f"Stego, {show.decibels(hidden.stego.psnr)}: {show.about_stego(hidden.stego.psnr)}.")
+        show.text("Send it as a file, unchanged: one changed pixel can destroy what is in it.")
+        return
+    sent: dict[str, Any] = {}
+    for name, file in hidden.sent.items():
+        figures = hidden.recovered.get(name)
+        about = {"name": file.name, "bytes": len(file.content), "exact": figures is None}
+        sent[name] = about | ({} if figures is None else {"recovered": show.figures_json(figures)})
+    show.as_json(
+        {"file": str(out), "message": hidden.message, "stego": show.figures_json(hidden.stego), "sent": sent}
+    )
+
+
+def _what(hidden: "HiddenFile", name: str) -> str:
+    """What a receiver gets, in words."""
+    file, figures = hidden.sent[name], hidden.recovered.get(name)
+    label, size = file.name or "the file", f"{len(file.content):,} bytes"
+    if figures is None:
+        return f"{label} byte for byte, {size}"
+    from csfnns.picture import read_picture
+
+    height, width = read_picture(file.content).shape[:2]
+    return f"{label}, {width}x{height}, {size}, {show.decibels(figures.psnr)}"
+
+
+def _explain(hidden: "Hidden", out: Path, carried: tuple[int, int], why: str) -> None:
     height, width = carried
     show.text(f"{out}: message {hidden.message}")
     receivers = {f"{name} against secret": each for name, each in hidden.recovered.items()}
@@ -174,6 +279,8 @@ def _explain(hidden: "Hidden", out: Path, carried: tuple[int, int]) -> None:
     }
     show.figures_table({"stego against cover": hidden.stego} | receivers | behind)
     show.text(f"Stego, {show.decibels(hidden.stego.psnr)}: {show.about_stego(hidden.stego.psnr)}.")
+    last = list(hidden.recovered)[-1]
     for name, each in hidden.recovered.items():
-        show.text(f"What {name} gets, {show.decibels(each.psnr)}: {show.about_recovered(each.psnr)}.")
+        reason = why if name == last else ""
+        show.text(f"What {name} gets, {show.decibels(each.psnr)}: {show.about_recovered(each.psnr)}{reason}.")
     show.text(f"Secrets are carried, and compared here, as {width}x{height}.")

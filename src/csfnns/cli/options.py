@@ -12,6 +12,13 @@ _KEY = "The key and its passphrase"
 _PROFILE = "Profile of a passphrase's key: the same at both ends"
 
 
+class As(StrEnum):
+    """What a secret is taken for."""
+
+    file = "file"
+    picture = "picture"
+
+
 class Device(StrEnum):
     """Where the search runs."""
 
@@ -67,6 +74,15 @@ Model: TypeAlias = Annotated[
 
 PictureOut: TypeAlias = Annotated[
     Path, typer.Option("--out", "-o", metavar="FILE", help="Picture to write: .png or .webp.")
+]
+SecretOut: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE|FOLDER",
+        help="File to write: .png or .webp for a picture. In a folder, it is called as the sender called it.",
+    ),
 ]
 Overwrite: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]

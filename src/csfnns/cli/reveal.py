@@ -1,5 +1,6 @@
 """`csfnns reveal`, and `csfnns cover`, with which both ends see that they have the same key."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,14 +8,15 @@ import typer
 
 from csfnns.cli import options, show
 from csfnns.cli.unlock import Choices, album_for, model_for, unlock
+from csfnns.errors import PictureError
 
 if TYPE_CHECKING:
-    from csfnns.api import Revealed
+    from csfnns.api import Revealed, RevealedFile
 
 
 def reveal(
     stego: Annotated[str, typer.Argument(metavar="PICTURE", help="Picture as it was sent.")],
-    out: options.PictureOut,
+    out: options.SecretOut,
     key: options.KeyFile = None,
     passphrase: options.AskPassphrase = False,
     passphrase_file: options.PassphraseFile = None,
@@ -40,17 +42,18 @@ def reveal(
     overwrite: options.Overwrite = False,
     json: options.AsJson = False,
 ) -> None:
-    """Reveal what is hidden in a picture for this key.
+    """Reveal what is hidden in a picture for this key: a picture, or a file byte for byte.
 
-    A wrong key, a picture without a secret and one too damaged to read end in an error, and nothing is written.
+    A wrong key, a picture without a secret and one too damaged to read end in an error, and nothing is written. What
+    came in a format of its own and shall be a .png or .webp is converted if it was sent as a picture.
     """
     chosen = Choices(profile, size, bpp, generator, album)
     owner = unlock(key, passphrase, passphrase_file, insist, chosen, json=json)
 
     from csfnns import api
-    from csfnns.output import check_output_name
 
-    check_output_name(out, overwrite=overwrite, inputs=[stego])
+    if not os.path.isdir(out):
+        _check_place(out, stego, overwrite=overwrite)
     found = api.reveal(
         stego,
         owner,
@@ -60,14 +63,20 @@ def reveal(
         model=model_for(owner, model),
         denoise=denoise,
     )
-    found.save(out, overwrite=overwrite)
-    if json:
+    path = Path(out) / found.file_name if os.path.isdir(out) else Path(out)
+    _check_place(path, stego, overwrite=overwrite)
+    found.save(path, overwrite=overwrite)
+    content = {"file": str(path), "message": found.message, "receiver": found.receiver}
+    if isinstance(found, api.RevealedFile):
+        about = {"name": found.name, "kind": found.kind.name.lower(), "bytes": len(found.content)}
+        about["converted"] = found.is_converted(path)
+        show.as_json(content | about) if json else _explain_file(found, path)
+    elif json:
         height, width = found.picture.shape[:2]
-        content = {"file": str(out), "width": width, "height": height, "message": found.message}
-        told = {"receiver": found.receiver, "expected_psnr": found.expected_psnr, "denoised": found.denoised}
-        show.as_json(content | told)
+        content |= {"width": width, "height": height, "kind": "picture"}
+        show.as_json(content | {"expected_psnr": found.expected_psnr, "denoised": found.denoised})
     else:
-        _explain(found, out)
+        _explain(found, path)
 
 
 def cover(
@@ -110,6 +119,34 @@ def cover(
         return
     show.text(check.fingerprint)
     show.text("The other end must get the same words. Never send this cover with a secret in it.")
+
+
+def _check_place(path: str | Path, stego: str, *, overwrite: bool) -> None:
+    """Raise PictureError where nothing can be written, before there is something to write."""
+    folder = str(path) if str(path).endswith(os.sep) else str(Path(path).parent)
+    if not os.path.isdir(folder):
+        raise PictureError(f"There is no folder {folder}.", "Make it first, or choose another.")
+    if os.path.exists(path) and os.path.exists(stego) and os.path.samefile(path, stego):
+        raise PictureError(f"{path} is one of the inputs.", "Choose another output name.")
+    if os.path.isdir(path):
+        raise PictureError(f"{path} is a folder.", "Choose another output name.")
+    if os.path.lexists(path) and not overwrite:
+        raise PictureError(
+            f"{path} already exists.", "Choose another name, or allow overwriting: --overwrite."
+        )
+
+
+def _explain_file(found: "RevealedFile", path: Path) -> None:
+    where = f"message {found.message} for {found.receiver}"
+    if found.is_converted(path):
+        height, width = found.picture.shape[:2]
+        show.text(f"{path}: {width}x{height}, {where}")
+        show.text(
+            f"Converted from {found.name or 'another format'}; into a folder, it is written as it was sent."
+        )
+    else:
+        label = "" if found.name in (None, path.name) else f"{found.name}, "
+        show.text(f"{path}: {label}{len(found.content):,} bytes as they were sent, {where}")
 
 
 def _explain(found: "Revealed", out: Path) -> None:

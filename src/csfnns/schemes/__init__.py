@@ -9,6 +9,7 @@ from csfnns.profile import Profile
 from csfnns.schemes.base import ReceiverSeeds, Scheme
 from csfnns.schemes.csfnns import CsFnns
 from csfnns.schemes.direct import Direct
+from csfnns.schemes.direct_jpeg import DirectJpeg
 from csfnns.schemes.kishore import Kishore
 from csfnns.schemes.lsb import Lsb
 from csfnns.schemes.luo import Luo
@@ -29,6 +30,7 @@ __all__ = [
     "SCHEMES",
     "CsFnns",
     "Direct",
+    "DirectJpeg",
     "Kishore",
     "Lsb",
     "Luo",

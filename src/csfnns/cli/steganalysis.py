@@ -1,0 +1,241 @@
+"""`csfnns steganalysis`: what statistics see in pictures, and how well they tell stegos from covers."""
+
+import math
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from csfnns.cli import options, show
+from csfnns.errors import PictureError, UsageError
+
+if TYPE_CHECKING:
+    from csfnns.picture import Picture
+    from csfnns.steganalysis import Roc
+    from csfnns.steganalysis.base import F64
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Judge pictures as a statistical detector does.",
+)
+
+
+class Name(StrEnum):
+    """Detectors."""
+
+    stegexpose = "stegexpose"
+    primary_sets = "primary-sets"
+    chi_square = "chi-square"
+    sample_pairs = "sample-pairs"
+    rs = "rs"
+    spam = "spam"
+
+
+_RATE = "Scores estimate the share of levels whose lowest bit was replaced."
+_MEANING = {
+    Name.stegexpose: "The tool of that name suspects pictures above 0.2.",
+    Name.primary_sets: _RATE,
+    Name.sample_pairs: _RATE,
+    Name.rs: _RATE,
+    Name.chi_square: "Scores estimate how much of the picture a message from its beginning fills.",
+    Name.spam: "Scores are the share of votes for stego: above 0.5 most say so.",
+}
+_SMALL = "Pictures with n/a are too small to tell."
+
+Which = Annotated[
+    Name,
+    typer.Option("--detector", metavar="NAME", help=f"One of {', '.join(Name)}."),
+]
+Model = Annotated[Path | None, typer.Option(metavar="FILE", help="What 'train' wrote, for spam only.")]
+Covers = Annotated[Path, typer.Option(metavar="DIR", help="Folder of pictures without a message.")]
+Stegos = Annotated[Path, typer.Option(metavar="DIR", help="Folder of pictures with one.")]
+SEED = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
+
+
+@app.command()
+def score(
+    files: Annotated[list[str], typer.Argument(metavar="PICTURE...", help="Any pictures.")],
+    detector: Which = Name.stegexpose,
+    model: Model = None,
+    json: options.AsJson = False,
+) -> None:
+    """Tell how suspicious pictures are, from 0 to 1."""
+    from csfnns.picture import read_picture
+    from csfnns.steganalysis import make_detector
+
+    judge = make_detector(detector.value, model)
+    scores = {name: judge.score(read_picture(name)) for name in files}
+    if json:
+        rows = [{"file": name, "score": _number(value)} for name, value in scores.items()]
+        show.as_json({"detector": detector.value, "scores": rows})
+        return
+    show.table({name: "n/a" if math.isnan(value) else f"{value:.4f}" for name, value in scores.items()})
+    show.text(_MEANING[detector])
+    if any(map(math.isnan, scores.values())):
+        show.text(_SMALL)
+
+
+@app.command()
+def train(
+    covers: Covers,
+    stegos: Stegos,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Model to write.")],
+    detector: Which = Name.spam,
+    seed: SEED = 1,
+    overwrite: options.Overwrite = False,
+    json: options.AsJson = False,
+) -> None:
+    """Teach a detector from covers and the stegos made of them, which have the same names.
+
+    Judge it on other pictures than these.
+    """
+    if detector is not Name.spam:
+        raise UsageError(f"The detector {detector.value!r} needs no training.", "Use it with score or roc.")
+    from csfnns.steganalysis import Spam
+
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out} already exists.", "Choose another name, or allow overwriting.")
+    originals, changed = _pictures(covers), _pictures(stegos)
+    _check_pairs(originals, changed)
+    learned = Spam.train(_read(originals), _read(changed), seed=seed)
+    learned.save(out, overwrite=overwrite)
+    error = learned.ensemble.error
+    if json:
+        show.as_json({"file": str(out), "pairs": len(originals), "out_of_bag_error": error})
+        return
+    show.text(
+        f"Learned from {len(originals)} pairs; wrong on {100 * error:.1f} % of those that its members did not see."
+    )
+    show.text(f"Written: {out}.")
+
+
+@app.command("roc")
+def show_roc(
+    covers: Covers,
+    stegos: Stegos,
+    detector: Which = Name.stegexpose,
+    model: Model = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE.png", help="Draw the curve there.")
+    ] = None,
+    seed: SEED = 1,
+    overwrite: options.Overwrite = False,
+    json: options.AsJson = False,
+) -> None:
+    """Tell how well a detector tells stegos from covers: area under the curve with a 95 % interval.
+
+    Without a model, spam learns from these very pictures by cross-validation: each is judged by what others taught.
+    Pictures of equal names are pairs, and are drawn together for the interval.
+    """
+    _check_chart(out, overwrite=overwrite)
+    from csfnns.steganalysis import draw, roc
+
+    originals, changed = _pictures(covers), _pictures(stegos)
+    scores = _scores(detector, model, originals, changed, seed)
+    result = roc(*scores, paired=_names(originals) == _names(changed), seed=seed)
+    if out is not None:
+        from csfnns.output import write_atomically
+
+        write_atomically(draw(result, detector.value), out, overwrite=overwrite)
+    _show_result(result, detector, scores, out, json=json)
+
+
+def _scores(
+    detector: Name, model: Path | None, covers: list[Path], stegos: list[Path], seed: int
+) -> "tuple[F64, F64]":
+    """Scores of all covers, and of all stegos."""
+    import numpy as np
+
+    from csfnns.steganalysis import cross_scores, make_detector, spam_features
+
+    if detector is Name.spam and model is None:
+        _check_pairs(covers, stegos)
+        sides = (np.array([spam_features(each) for each in _read(paths)]) for paths in (covers, stegos))
+        return cross_scores(*sides, seed=seed)
+    judge = make_detector(detector.value, model)
+    first, second = (np.array([judge.score(each) for each in _read(paths)]) for paths in (covers, stegos))
+    return first, second
+
+
+def _show_result(
+    result: "Roc", detector: Name, scores: "tuple[F64, F64]", out: Path | None, *, json: bool
+) -> None:
+    covers, stegos = scores
+    if json:
+        content: dict[str, Any] = {"detector": detector.value, "covers": len(covers), "stegos": len(stegos)}
+        content |= {"auc": result.auc, "low": result.low, "high": result.high, "error": result.error}
+        content |= {
+            "false_alarms": result.false_alarms.tolist(),
+            "detections": result.detections.tolist(),
+            "cover_scores": [_number(value) for value in covers],
+            "stego_scores": [_number(value) for value in stegos],
+        }
+        show.as_json(content | ({} if out is None else {"file": str(out)}))
+        return
+    show.table(
+        {
+            "detector": detector.value,
+            "pictures": f"{len(covers)} covers, {len(stegos)} stegos",
+            "AUC": f"{result.auc:.3f}, 95 % interval {result.low:.3f}…{result.high:.3f}; 0.5 is guessing",
+            "least error": f"{100 * result.error:.1f} %: the mean of misses and false alarms at the best threshold",
+        }
+    )
+    if out is not None:
+        show.text(f"Written: {out}.")
+
+
+def _number(score: float) -> float | None:
+    """Score for programs: JSON has no NaN."""
+    return None if math.isnan(score) else float(score)
+
+
+def _check_chart(out: Path | None, *, overwrite: bool) -> None:
+    """Raise before any work is done for a chart that cannot be drawn or written."""
+    if out is None:
+        return
+    from importlib.util import find_spec
+
+    from csfnns.output import check_output_name
+
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"A curve is drawn as .png, not {out}.", "Choose another name.")
+    check_output_name(out, overwrite=overwrite)
+    if find_spec("matplotlib") is None:
+        raise UsageError("A chart needs matplotlib.", "Install it with: pip install 'csfnns[experiments]'.")
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """Pictures of a folder in name order. Raises PictureError where there are none."""
+    from csfnns.picture import READABLE
+
+    if not folder.is_dir():
+        raise PictureError(f"There is no folder {folder}.", "Check the path.")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in READABLE and path.is_file())
+    if not found:
+        raise PictureError(f"There are no pictures in {folder}.", f"They end in {', '.join(READABLE)}.")
+    return found
+
+
+def _names(paths: list[Path]) -> list[str]:
+    return [path.stem for path in paths]
+
+
+def _check_pairs(covers: list[Path], stegos: list[Path]) -> None:
+    """Raise UsageError unless each stego has the name of a cover, but for the ending."""
+    if _names(covers) == _names(stegos):
+        return
+    alone = sorted(set(_names(covers)) ^ set(_names(stegos)))
+    raise UsageError(
+        f"Covers and stegos are no pairs: {alone[0] if alone else 'a name'} is not in both folders once.",
+        "Learning takes pairs: give each stego the name of its cover.",
+    )
+
+
+def _read(paths: list[Path]) -> "Iterator[Picture]":
+    """One picture after another, so that they need not all be in memory."""
+    from csfnns.picture import read_picture
+
+    return (read_picture(path) for path in paths)

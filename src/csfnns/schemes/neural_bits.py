@@ -1,0 +1,293 @@
+"""Bytes through the fixed network of a profile `robust`: exact behind JPEG, noise and a cover that is not quite the same.
+
+    bytes → sealed → LDPC words → signs of D(δ) → search → δ            what the search leaves wrong, and what happens
+    δ → D(δ) → soft bits → LDPC → unsealed → bytes                      on the way, the code corrects
+
+    header = fields (length 4 | rate 1), masked | check 6               a word of a code of rate 1/4, twice
+    sealed = data, encrypted | tag 16                                   words of the code of the header's rate
+
+The search asks for signs alone: a number that is right by a margin is left in peace, as are those that carry nothing. So
+a message changes the picture by what it needs, and a small one by little.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from csfnns.coding.ldpc import RATES, Ldpc
+from csfnns.decoders import Part, make_decoder
+from csfnns.errors import CapacityError, DamagedError, NoMessageError, UsageError
+from csfnns.payloads.bits import BitCodec
+from csfnns.payloads.seal import CHECK_BYTES, TAG_BYTES, open_header, seal, seal_header, unseal
+from csfnns.picture import Picture, check_picture
+from csfnns.profile import Profile
+from csfnns.schemes.base import ReceiverSeeds
+from csfnns.search import (
+    Channel,
+    Distortion,
+    Jpeg,
+    Progress,
+    Search,
+    SearchState,
+    Weighted,
+    perturbation,
+)
+from csfnns.stream import SEED_BYTES, Seed
+
+Bits = npt.NDArray[np.uint8]
+
+HEADER_BITS = 8 * (5 + CHECK_BYTES)
+BLOCK = 16384
+"""Information bits of a word, at most."""
+JPEG = Jpeg(75, 95)
+MARGIN = 0.5
+"""How far beyond 0 the search wants a number of the output; their deviation is about 1."""
+
+_HEADER_RATE, *_BODY_RATES = RATES
+_BETAS = (2e-4, 4e-4, 6e-4, 1e-3)
+"""β of the search for each of those: what corrects less needs outputs that are right more often."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Term of the search: mean over all outputs of max(0, MARGIN - sign * D(δ))², nothing where no bit is."""
+
+    decoder: nn.Module
+    places: Tensor
+    """Outputs that carry a bit, (n,) int64."""
+    signs: Tensor
+    """Theirs, (n,)."""
+
+    def __call__(self, state: SearchState) -> Tensor:
+        """Values (N,)."""
+        output = self.decoder(state.delta if state.received is None else state.received).flatten(1)
+        short = (MARGIN - self.signs * output[:, self.places]).clamp(min=0)
+        return short.square().sum(1) / output.shape[1]
+
+
+@dataclass(frozen=True)
+class NeuralBits:
+    """Bytes, exact or an error. All but the profile is the sender's affair."""
+
+    profile: Profile
+    channel: Channel = JPEG
+    """What the bytes shall survive."""
+    strength: float = 1.0
+    """Factor on β: more makes the bytes safer, and the changes larger."""
+    steps: int = 150
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.profile.decoder != "robust":
+            hint = "Make a key with --profile robust."
+            raise UsageError(f"The decoder {self.profile.decoder!r} carries no bits through a channel.", hint)
+        if not 0 < self.strength < math.inf:
+            raise UsageError(f"There is no strength {self.strength}.", "Give a factor such as 2.")
+
+    def embed(
+        self, cover: Picture, payloads: Mapping[ReceiverSeeds, bytes], *, progress: Progress | None = None
+    ) -> Picture:
+        """Stego of the cover, uint8 (H, W, 3), with bytes of any kind for each receiver.
+
+        Two messages must not share seeds. Raises CapacityError, SearchError, UsageError and Cancelled. What survives
+        is not checked here: `losses` does.
+        """
+        check_picture(cover)
+        jobs = self._jobs(payloads)
+        start = next(iter(payloads)).decoder
+        search = Search(steps=self.steps, epsilon=0.2, learning_rate=1.0, channel=self.channel)
+        image, stego = _image(cover), cover.copy()
+        windows = [(part.rows, part.columns) for part in jobs[0].parts]
+        for i, (rows, columns) in enumerate(windows):
+            terms = [Weighted(Distortion(), 1.0)]
+            terms += [
+                Weighted(job.term(i, self.device), self.strength * job.beta, grows=True) for job in jobs
+            ]
+            delta = search(
+                image[:, :, rows, columns].to(self.device),
+                terms,
+                seeds=[start.derive(f"csfnns/1/part/{i}")],
+                progress=_share(progress, i, len(windows)),
+            )
+            stego[rows, columns] = cover[rows, columns] + delta[0].cpu().permute(1, 2, 0).numpy()
+        return stego
+
+    def extract(self, stego: Picture, cover: Picture, seeds: ReceiverSeeds) -> bytes:
+        """Bytes for one receiver, from a picture as it arrived.
+
+        Raises NoMessageError when there are none, DamagedError when too much was lost on the way.
+        """
+        delta = perturbation(stego, cover)
+        if not delta.any():
+            raise NoMessageError("Nothing is hidden in this picture.", "Use the picture as it was sent.")
+        with torch.inference_mode():
+            output = make_decoder(self.profile, seeds.decoder)(_image(delta))[0].numpy()
+        codec = self._codec
+        word = _header_code(seeds).decode(codec.decode_header(output))
+        header = b"" if word is None else np.packbits(word).tobytes()
+        fields = open_header(header.ljust(HEADER_BITS // 8, b"\0"), seeds.header)
+        length, rate = int.from_bytes(fields[:4], "big"), fields[4]
+        if rate >= len(_BODY_RATES) or _Body(length, rate).sent > codec.room:
+            raise NoMessageError("The message has a form unknown here.", "Update csfnns.")
+        body = _Body(length, rate)
+        sealed = body.decode(codec.decode_body(output, body.sent), seeds)
+        return unseal(sealed, seeds.header, header)
+
+    def losses(self, stego: Picture, cover: Picture, payloads: Mapping[ReceiverSeeds, bytes]) -> list[str]:
+        """Cases of the channel behind which a receiver does not get his bytes, such as "jpeg:75/420"."""
+        lost = []
+        for case in self.channel.cases():
+            received = case(stego, np.random.default_rng(0))
+            try:
+                same = all(self.extract(received, cover, seeds) == data for seeds, data in payloads.items())
+            except NoMessageError:
+                same = False
+            if not same:
+                lost.append(str(case))
+        return lost
+
+    @property
+    def room(self) -> int:
+        """Bytes that have a place, whether or not they survive."""
+        return max(self._most(len(_BODY_RATES) - 1), 0)
+
+    def capacity(self, cover: Picture) -> int:
+        """Bytes for one receiver that survive every case of the channel in this very cover; 0 where none do.
+
+        Measured: a search for each of the code's rates, highest first, until what fills the cover at that rate survives.
+        """
+        root = Seed(bytes(SEED_BYTES)).derive("csfnns/1/bits/capacity")
+        seeds = ReceiverSeeds(root.derive("decoder"), root.derive("header"))
+        for rate in reversed(range(len(_BODY_RATES))):
+            most = self._most(rate)
+            if most <= 0:
+                continue
+            sent = {seeds: root.stream().take(most)}
+            if not self.losses(self.embed(cover, sent), cover, sent):
+                return most
+        return 0
+
+    @property
+    def _codec(self) -> BitCodec:
+        outputs = 3 * math.prod(self.profile.secret_size)
+        return BitCodec(outputs, HEADER_BITS + _HEADER_RATE.parities(HEADER_BITS))
+
+    def _most(self, rate: int) -> int:
+        """Bytes that fill the cover at a rate; negative where nothing fits."""
+        room = self._codec.room
+        length = room * _BODY_RATES[rate].numerator // _BODY_RATES[rate].denominator // 8 - TAG_BYTES
+        while length >= 0 and _Body(length, rate).sent > room:
+            length -= 1
+        return length
+
+    def _jobs(self, payloads: Mapping[ReceiverSeeds, bytes]) -> list["_Job"]:
+        """What to search for. The lowest rate that fits is the code that corrects most."""
+        if not payloads:
+            raise UsageError("There is nothing to hide.", "Give bytes for a receiver.")
+        codec, jobs = self._codec, []
+        room = codec.outputs // len(payloads) - codec.outputs + codec.room
+        for seeds, data in payloads.items():
+            bodies = (_Body(len(data), rate) for rate in range(len(_BODY_RATES)))
+            body = next((body for body in bodies if body.sent <= room), None)
+            if body is None:
+                raise CapacityError(
+                    f"{len(data):,} bytes have no place in this picture.",
+                    "Send less, or make a key with a larger --size.",
+                )
+            fields = body.length.to_bytes(4, "big") + bytes([body.rate])
+            header = seal_header(fields, seeds.header)
+            signs = codec.encode(
+                _header_code(seeds).encode(_bits(header)),
+                body.encode(seal(data, seeds.header, header), seeds),
+            )
+            parts = make_decoder(self.profile, seeds.decoder).parts()
+            jobs.append(_Job(parts, torch.from_numpy(signs), _BETAS[body.rate]))
+        return jobs
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One receiver's bytes to be hidden: the parts of his decoder, and the signs that they shall put out."""
+
+    parts: Sequence[Part]
+    signs: Tensor
+    beta: float
+
+    def term(self, i: int, device: str) -> Margin:
+        """Term of the i-th part."""
+        part = self.parts[i]
+        signs = self.signs if part.places is None else self.signs[part.places]
+        places = torch.nonzero(signs)[:, 0]
+        return Margin(part.decoder.to(device), places.to(device), signs[places].to(device))
+
+
+@dataclass(frozen=True)
+class _Body:
+    """Sealed data as words: how many, and of how many bits."""
+
+    length: int
+    rate: int
+
+    @property
+    def _words(self) -> tuple[int, int]:
+        """Words, and information bits of each; the last is filled up with zeros."""
+        bits = 8 * (self.length + TAG_BYTES)
+        count = -(-bits // BLOCK)
+        return count, -(-bits // count)
+
+    @property
+    def sent(self) -> int:
+        """Bits of all words."""
+        count, bits = self._words
+        return count * (bits + _BODY_RATES[self.rate].parities(bits))
+
+    def encode(self, sealed: bytes, seeds: ReceiverSeeds) -> Bits:
+        """Words, one behind another, (sent,)."""
+        count, bits = self._words
+        information = np.zeros(count * bits, np.uint8)
+        information[: 8 * len(sealed)] = _bits(sealed)
+        code = self._code(seeds)
+        return np.concatenate([code.encode(each) for each in information.reshape(count, bits)])
+
+    def decode(self, soft: npt.NDArray[np.float32], seeds: ReceiverSeeds) -> bytes:
+        """Undo `encode` from soft bits (sent,). Raises DamagedError."""
+        code = self._code(seeds)
+        found = []
+        for each in soft.reshape(self._words[0], -1):
+            word = code.decode(each)
+            if word is None:
+                raise DamagedError(
+                    "The picture holds a message for this key, but too much of it was lost on its way.",
+                    "Ask for the file as it was written, or for a message that was prepared for this way.",
+                )
+            found.append(word)
+        return np.packbits(np.concatenate(found)).tobytes()[: self.length + TAG_BYTES]
+
+    def _code(self, seeds: ReceiverSeeds) -> Ldpc:
+        return Ldpc(_BODY_RATES[self.rate], self._words[1], seeds.header.derive("csfnns/1/bits/body"))
+
+
+def _header_code(seeds: ReceiverSeeds) -> Ldpc:
+    return Ldpc(_HEADER_RATE, HEADER_BITS, seeds.header.derive("csfnns/1/bits/header"))
+
+
+def _bits(data: bytes) -> Bits:
+    return np.unpackbits(np.frombuffer(data, np.uint8))
+
+
+def _image(levels: npt.NDArray[Any]) -> Tensor:
+    """Levels (H, W, 3) → float32 (1, 3, H, W), divided by 255."""
+    return torch.from_numpy(np.ascontiguousarray(levels.transpose(2, 0, 1)))[None].float() / 255
+
+
+def _share(progress: Progress | None, i: int, parts: int) -> Progress | None:
+    """Progress of the i-th of some searches, told as progress of all."""
+    if progress is None:
+        return None
+    return lambda step, steps: progress(i * steps + step, parts * steps)

@@ -1,0 +1,169 @@
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from csfnns.picture import Picture, read_picture
+
+Transcript = Callable[[str], None]
+Run = Callable[[str], str]
+Scene = Callable[..., Picture]
+
+PAIRS = 12
+
+
+@pytest.fixture(autouse=True)
+def folders(desk: Path, scene: Scene) -> None:
+    """Twelve pairs in covers/ and stegos/: half of the lowest bits are random in the stegos."""
+    random = np.random.default_rng(0)
+    for name in ("covers", "stegos"):
+        (desk / name).mkdir()
+    for i in range(PAIRS):
+        cover = scene(48, 64, i) // 2 + random.integers(60, 66, (48, 64, 3), np.uint8)
+        bits = random.integers(0, 2, cover.shape, np.uint8)
+        stego = np.where(random.random(cover.shape) < 0.5, (cover & 254) | bits, cover)
+        Image.fromarray(cover).save(desk / "covers" / f"{i:02}.png")
+        Image.fromarray(stego).save(desk / "stegos" / f"{i:02}.png")
+
+
+def test_pictures_are_scored_in_the_order_given(transcript: Transcript) -> None:
+    transcript("""
+        $ csfnns steganalysis score stegos/03.png covers/03.png
+        stegos/03.png 0.5...
+        covers/03.png 0.2...
+        The tool of that name suspects pictures above 0.2.
+        $ csfnns steganalysis score covers/00.png --detector rs
+        covers/00.png ...
+        Scores estimate the share of levels whose lowest bit was replaced.
+    """)
+
+
+def test_a_picture_too_small_to_tell_has_no_score(transcript: Transcript, run: Run, desk: Path) -> None:
+    Image.new("RGB", (1, 1)).save(desk / "dot.png")
+    transcript("""
+        $ csfnns steganalysis score dot.png --detector sample-pairs
+        dot.png n/a
+        ...
+        Pictures with n/a are too small to tell.
+    """)
+    content = json.loads(run("csfnns steganalysis score dot.png covers/00.png --json"))
+    assert content["detector"] == "stegexpose"
+    assert content["scores"][0] == {"file": "dot.png", "score": None}
+    assert 0 <= content["scores"][1]["score"] <= 1
+
+
+@pytest.mark.parametrize("detector", ["stegexpose", "primary-sets", "chi-square", "sample-pairs", "rs"])
+def test_every_detector_gives_a_curve(detector: str, run: Run) -> None:
+    content = json.loads(
+        run(f"csfnns steganalysis roc --covers covers --stegos stegos --detector {detector} --json")
+    )
+    assert (content["detector"], content["covers"], content["stegos"]) == (detector, PAIRS, PAIRS)
+    assert 0 <= content["low"] <= content["auc"] <= content["high"] <= 1
+    wins = np.array(content["stego_scores"])[:, None] - np.array(content["cover_scores"])
+    assert content["auc"] == pytest.approx(np.mean((np.sign(wins) + 1) / 2))
+
+
+def test_a_curve_is_told_and_drawn(transcript: Transcript, desk: Path) -> None:
+    transcript("""
+        $ csfnns steganalysis roc --detector sample-pairs --covers covers --stegos stegos -o roc.png
+        detector      sample-pairs
+        pictures      12 covers, 12 stegos
+        AUC           1.000, 95 % interval 1.000…1.000; 0.5 is guessing
+        least error   0.0 %: the mean of misses and false alarms at the best threshold
+        Written: roc.png.
+    """)
+    assert read_picture(desk / "roc.png").shape == (675, 675, 3)
+
+
+def test_spam_is_trained_and_judges(transcript: Transcript, run: Run) -> None:
+    transcript("""
+        $ csfnns steganalysis train --covers covers --stegos stegos -o model
+        Learned from 12 pairs; wrong on ... % of those that its members did not see.
+        Written: model.
+        $ csfnns steganalysis score stegos/00.png --detector spam --model model
+        stegos/00.png ...
+        Scores are the share of votes for stego: above 0.5 most say so.
+    """)
+    known = "csfnns steganalysis roc --detector spam --covers covers --stegos stegos --json"
+    assert json.loads(run(f"{known} --model model"))["auc"] > 0.9
+    first = run("csfnns steganalysis train --covers covers --stegos stegos -o again --json")
+    assert json.loads(first)["pairs"] == PAIRS
+    same = [
+        run(f"csfnns steganalysis score stegos/04.png --detector spam --model {name}")
+        for name in ("model", "again")
+    ]
+    assert same[0] == same[1]
+
+
+def test_without_a_model_spam_is_cross_validated(run: Run) -> None:
+    """Stegos that are the covers themselves cannot be told from them, however well they are known."""
+    content = json.loads(
+        run("csfnns steganalysis roc --detector spam --covers covers --stegos covers --json")
+    )
+    assert content["auc"] == 0.5
+    assert content["cover_scores"] == content["stego_scores"]
+
+
+def test_what_cannot_be_done_is_refused(transcript: Transcript, desk: Path) -> None:
+    (desk / "empty").mkdir()
+    (desk / "model").write_bytes(b"")
+    (desk / "stegos" / "11.png").rename(desk / "stegos" / "other.png")
+    transcript("""
+        $ csfnns steganalysis roc --covers covers --stegos empty
+        error: There are no pictures in empty.
+        ...
+        [exit 3]
+        $ csfnns steganalysis roc --covers nowhere --stegos stegos
+        error: There is no folder nowhere.
+        ...
+        [exit 3]
+        $ csfnns steganalysis roc --covers covers --stegos stegos -o roc.webp
+        error: A curve is drawn as .png, not roc.webp.
+        ...
+        [exit 2]
+        $ csfnns steganalysis roc --covers covers --stegos stegos -o covers/00.png
+        error: covers/00.png already exists.
+        ...
+        [exit 3]
+        $ csfnns steganalysis roc --detector spam --covers covers --stegos stegos
+        error: Covers and stegos are no pairs: 11 is not in both folders once.
+        hint: Learning takes pairs: give each stego the name of its cover.
+        [exit 2]
+        $ csfnns steganalysis train --detector rs --covers covers --stegos stegos -o new
+        error: The detector 'rs' needs no training.
+        ...
+        [exit 2]
+        $ csfnns steganalysis train --covers covers --stegos stegos -o model
+        error: model already exists.
+        ...
+        [exit 2]
+        $ csfnns steganalysis score covers/00.png --detector spam
+        error: The detector 'spam' is trained, and comes from a model.
+        ...
+        [exit 2]
+        $ csfnns steganalysis score covers/00.png --detector spam --model model
+        error: model is no detector of SPAM features.
+        ...
+        [exit 2]
+        $ csfnns steganalysis score covers/00.png --detector rs --model model
+        error: The detector 'rs' needs no model.
+        ...
+        [exit 2]
+    """)
+
+
+def test_a_curve_without_matplotlib_is_refused_before_any_work(
+    transcript: Transcript, monkeypatch: pytest.MonkeyPatch, desk: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    transcript("""
+        $ csfnns steganalysis roc --covers covers --stegos stegos -o roc.png
+        error: A chart needs matplotlib.
+        hint: Install it with: pip install 'csfnns[experiments]'.
+        [exit 2]
+    """)
+    assert not (desk / "roc.png").exists()
