@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from csfnns.payloads.file import File, Kind
     from csfnns.schemes import CsFnns, ReceiverSeeds
     from csfnns.schemes.direct import Capacity
-    from csfnns.search import Jpeg, Progress, Search
+    from csfnns.search import Channel, Jpeg, Progress, Search
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Pil.Image"
 """Anything `read_picture` reads: a file's name or bytes, an array, a Pillow image."""
@@ -83,7 +83,7 @@ class Hidden:
     message: int
     """Number of the message: says which cover was used."""
     stego: Figures
-    """Stego against cover."""
+    """Stego against cover; of a JPEG file, against the cover in the same JPEG."""
     recovered: dict[str, Figures]
     """What each receiver gets, against the secret as it was carried: both on the decoder's grid."""
     survives: dict[str, dict[str, Figures]]
@@ -226,7 +226,8 @@ def hide(
     SearchError and Cancelled; then there is no file.
     """
     _check_sends(key)
-    aim = None if target_stego is target_recovered is None else Aim(target_stego, target_recovered)
+    aims = target_stego is not None or target_recovered is not None
+    aim = Aim(target_stego, target_recovered) if aims else None
     sources: dict[str, Source] = _by_receiver(secret, key)
     files = [source for source in sources.values() if isinstance(source, (str, os.PathLike))]
     search = _prepared(key.profile, search, survive)
@@ -236,15 +237,14 @@ def hide(
     generator = _generator(key.profile, album, model)
 
     from csfnns.schemes import CsFnns
-    from csfnns.search import preset
 
-    scheme = CsFnns(key.profile, search or preset(key.profile), device)
+    scheme = CsFnns(key.profile, search, device)
     _check_wrong_keys_show(key.profile)
     scheme.check(list(secrets.values()))
     message = (ledger or Ledger()).claim(key.id)
     cover = generator(key.cover, message)
     sending = _Sending(key, message, secrets, cover, path.suffix.lower() if path else ".png", progress)
-    data, hidden = sending.send(scheme) if aim is None else sending.send_at(aim, scheme)
+    data, hidden = sending.send(scheme, search) if aim is None else sending.send_at(aim, scheme, search)
     if path is not None:
         write_atomically(data, path, overwrite=overwrite)
     return hidden
@@ -413,27 +413,27 @@ def _generator(
     return make_generator(profile, place, None if model is None else os.fspath(model))
 
 
-def _prepared(
-    profile: Profile, search: "Search | None", survive: str | Sequence[str] | None
-) -> "Search | None":
-    """Settings of the search with the channel that `survive` names. Raises UsageError."""
-    if survive is None:
-        return search
-    texts = [survive] if isinstance(survive, str) else survive
-    if profile.decoder != "robust":
-        raise UsageError(
-            f"A stego of this key does not survive {' or '.join(texts)}: its decoder is {profile.decoder!r}.",
-            "Make a key with --profile robust.",
-        )
+def _prepared(profile: Profile, search: "Search | None", survive: str | Sequence[str] | None) -> "Search":
+    """Settings of the search, with the channel that `survive` names or the decoder is made for. Raises UsageError."""
     from csfnns.search import parse_channel, preset
 
-    return replace(search or preset(profile), channel=parse_channel(*texts))
+    usual = preset(profile)
+    found = search or usual
+    texts = [survive] if isinstance(survive, str) else list(survive or [])
+    if profile.decoder != "robust":
+        if texts or found.channel is not None:
+            wanted = " or ".join(texts) or str(found.channel)
+            raise UsageError(
+                f"A stego of this key does not survive {wanted}: its decoder is {profile.decoder!r}.",
+                "Make a key with --profile robust.",
+            )
+        return found
+    channel = parse_channel(*texts) if survive is not None else found.channel or usual.channel
+    return replace(found, channel=channel)
 
 
-def _one_jpeg(search: "Search | None") -> "Jpeg | None":
+def _one_jpeg(search: "Search") -> "Jpeg | None":
     """What the search prepares for, if that is one kind of JPEG file."""
-    if search is None or search.channel is None:
-        return None
     from csfnns.search import Jpeg
 
     return search.channel if isinstance(search.channel, Jpeg) and search.channel.is_one_file else None
@@ -472,29 +472,31 @@ class _Sending:
     suffix: str
     progress: "Progress | None"
 
-    def send(self, scheme: "CsFnns") -> tuple[bytes, Hidden]:
+    def send(self, scheme: "CsFnns", search: "Search") -> tuple[bytes, Hidden]:
         """Search once; the file's bytes, and what they hold. Raises SearchError for what would arrive too weak."""
         targets = {_seeds(self.key, name, self.message): each for name, each in self.secrets.items()}
-        stego = scheme.embed(self.cover, targets, progress=self.progress)
-        jpeg = _one_jpeg(scheme.search) if self.suffix in JPEG else None
-        data = encode_picture(stego, self.suffix) if jpeg is None else jpeg.encode(stego)
-        return data, self._check(data, scheme)
+        stego = replace(scheme, search=search).embed(self.cover, targets, progress=self.progress)
+        jpeg = _one_jpeg(search) if self.suffix in JPEG else None
+        if jpeg is not None:  # compressed already: what it prepared for has happened
+            data, cover = jpeg.encode(stego), read_picture(jpeg.encode(self.cover))
+            return data, self._check(data, scheme, cover, None)
+        data = encode_picture(stego, self.suffix)
+        return data, self._check(data, scheme, self.cover, search.channel)
 
-    def send_at(self, aim: Aim, scheme: "CsFnns") -> tuple[bytes, Hidden]:
+    def send_at(self, aim: Aim, scheme: "CsFnns", search: "Search") -> tuple[bytes, Hidden]:
         """Search until the aim is met. Raises SearchError when it is not."""
         trials: list[Trial] = []
         sent: list[tuple[bytes, Hidden] | None] = []
-        assert scheme.search is not None
+        reason = ""
         while (settings := next_trial(aim, trials)) is not None:
             doublings, steps = settings
-            search = replace(
-                scheme.search,
-                beta=scheme.search.beta * 2**doublings,
-                steps=max(1, round(scheme.search.steps * steps)),
+            changed = replace(
+                search, beta=search.beta * 2**doublings, steps=max(1, round(search.steps * steps))
             )
             try:
-                data, hidden = self.send(replace(scheme, search=search))
-            except SearchError:
+                data, hidden = self.send(scheme, changed)
+            except SearchError as error:
+                reason = error.message
                 trials.append(Trial(doublings, steps, 0.0, -inf))
                 sent.append(None)
                 continue
@@ -503,22 +505,28 @@ class _Sending:
         at = best(aim, trials)
         found = sent[at]
         if found is None or not trials[at].meets(aim):
-            reached = f"{trials[at].stego:.1f} dB with {trials[at].recovered:.1f} dB" if found else "nothing"
-            raise SearchError(
-                f"{aim} cannot be met: the nearest was {reached} for stego and secret.",
-                "Ask for less, give more --steps, or make a key with fewer --bpp.",
-            )
+            if found:
+                reason = (
+                    f"the nearest was {trials[at].stego:.1f} dB for the stego"
+                    f" with {trials[at].recovered:.1f} dB for the secret."
+                )
+            fewer = "" if self.key.profile.bpp == "1.5" else ", or make a key with fewer --bpp"
+            raise SearchError(f"{aim} cannot be met: {reason}", f"Ask for less, give more --steps{fewer}.")
         return found
 
-    def _check(self, data: bytes, scheme: "CsFnns") -> Hidden:
-        """Read the file's bytes back and decode them as every receiver will. Raises SearchError."""
+    def _check(self, data: bytes, scheme: "CsFnns", cover: Picture, channel: "Channel | None") -> Hidden:
+        """Read the file's bytes back and decode them as every receiver will, in each case of the channel.
+
+        Raises SearchError. `cover` is what the stego is compared with.
+        """
         stego = read_picture(data)
-        channel = scheme.search.channel if scheme.search else None
         draws = np.random.default_rng(self.message)
-        cases = {} if channel is None else {str(case): case(stego, draws) for case in channel.cases()}
         recovered = self._recovered(stego, scheme, "")
-        survives = {case: self._recovered(each, scheme, f" behind {case}") for case, each in cases.items()}
-        return Hidden(stego, self.message, compare(self.cover, stego), recovered, survives)
+        survives = {
+            str(case): self._recovered(case(stego, draws), scheme, f" behind {case}")
+            for case in (channel.cases() if channel else ())
+        }
+        return Hidden(stego, self.message, compare(cover, stego), recovered, survives)
 
     def _recovered(self, received: Picture, scheme: "CsFnns", where: str) -> dict[str, Figures]:
         hint = "Try again with more steps or a larger beta: the next message has another cover and decoder."
