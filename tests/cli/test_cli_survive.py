@@ -45,7 +45,7 @@ def test_a_jpeg_file_is_written_for_one_quality(run: Callable[[str], str], photo
     options = "--survive jpeg:90/420 --steps 60 --beta 0.1"
     shown = json.loads(run(f"csfnns hide secret.png -o holiday.jpg -k home.key {options} --json"))
     assert "survives" not in shown  # the file is that JPEG: what the receiver gets is "recovered"
-    assert shown["stego"]["psnr"] > 36
+    assert shown["stego"]["psnr"] > 28
     assert shown["recovered"]["main"]["psnr"] > 20
     with Image.open("holiday.jpg") as image:
         assert image.format == "JPEG"
