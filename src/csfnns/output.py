@@ -53,7 +53,10 @@ def _check_format(path: Path) -> None:
         reason = ".gif keeps 256 colours only: it would destroy what is hidden."
     else:
         reason = f"csfnns does not write {suffix} pictures." if suffix else f"{path} names no picture format."
-    raise PictureError(reason, "Name the file .png, or .webp (written lossless).")
+    hint = "Name the file .png, or .webp (written lossless)."
+    if suffix in JPEG:
+        hint += " A key of profile robust writes .jpg when it prepares for one quality: --survive jpeg:90."
+    raise PictureError(reason, hint)
 
 
 def _same_file(a: Path, b: str | os.PathLike[str]) -> bool:

@@ -45,6 +45,7 @@ def test_a_picture_is_hidden_and_revealed(transcript: Transcript, photo: Picture
         $ csfnns reveal holiday.png -k mine.key -o back.png
         back.png: 60x40, message 1 for main
         Estimated at ... dB: ...
+        Noise was taken out of it after that; --no-denoise leaves it in.
     """)
     assert psnr(read_picture(desk / "back.png"), photo) > 15
     assert {file.suffix for file in desk.iterdir() if file.is_file()} == {".png", ".key"}
@@ -381,6 +382,9 @@ def test_the_dial_has_one_place(transcript: Transcript, photo: Picture, desk: Pa
         ...
         $ csfnns hide secret.png -k mine.key -o a.png --faithful --balance 0.2
         error: --faithful, --invisible and --balance are one dial.
+        ...
+        $ csfnns hide secret.png -k mine.key -o a.png --faithful --target-stego 40
+        error: A target turns the dial by itself.
         ...
     """)
 

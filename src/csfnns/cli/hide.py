@@ -119,7 +119,10 @@ def hide(
         sent = api.hide_file(secrets, owner, avif=avif, **places)
         _tell_files(sent, out, why, needed=avif == "needed", json=json)
         return
-    search = _search(owner, _balance(faithful, invisible, balance), steps=steps, beta=beta, texture=texture)
+    dial = _balance(faithful, invisible, balance)
+    if dial and (target_stego is not None or target_recovered is not None):
+        raise UsageError("A target turns the dial by itself.", "Give a target, or a place on the dial.")
+    search = _search(owner, dial, steps=steps, beta=beta, texture=texture)
     where = _device(device)
     with show.searching(json=json) as progress:
         hidden = api.hide(

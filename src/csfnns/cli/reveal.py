@@ -157,3 +157,5 @@ def _explain(found: "Revealed", out: Path) -> None:
     else:
         quality = show.about_recovered(found.expected_psnr)
         show.text(f"Estimated at {show.decibels(found.expected_psnr)}: {quality}.")
+    if found.denoised:
+        show.text("Noise was taken out of it after that; --no-denoise leaves it in.")

@@ -13,6 +13,7 @@ from csfnns.schemes.direct_jpeg import DirectJpeg
 from csfnns.schemes.kishore import Kishore
 from csfnns.schemes.lsb import Lsb
 from csfnns.schemes.luo import Luo
+from csfnns.schemes.neural_bits import NeuralBits
 from csfnns.schemes.udh import Udh
 
 _CLASSES: dict[str, Callable[..., Scheme]] = {
@@ -34,6 +35,7 @@ __all__ = [
     "Kishore",
     "Lsb",
     "Luo",
+    "NeuralBits",
     "ReceiverSeeds",
     "Scheme",
     "Udh",
