@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from csfnns import Hidden, Key, Ledger, Profile, Search, hide, make_cover, make_profile, reveal
-from csfnns.api import LEAST_PSNR, WINDOW
+from csfnns.api import WINDOW
 from csfnns.covers.folder import FolderCovers
 from csfnns.errors import (
     Cancelled,
@@ -26,6 +26,7 @@ from csfnns.measure import psnr
 from csfnns.output import write_picture
 from csfnns.picture import Picture, fit, read_picture, restored_shape
 from csfnns.search import preset
+from csfnns.sending import LEAST_PSNR
 from csfnns.stream import Seed
 
 ROOT = Seed(bytes(range(32)))

@@ -23,6 +23,7 @@ from csfnns import (
     make_cover,
     make_profile,
     reveal,
+    sending,
 )
 from csfnns.covers.folder import FolderCovers
 from csfnns.errors import (
@@ -271,12 +272,12 @@ def test_what_was_written_wrong_is_not_sent(
     key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fault on the way into the file is put in: it must be noticed before there is one."""
-    write = api.encode_picture
+    write = sending.encode_picture
 
     def faulty(picture: Picture, suffix: str) -> bytes:
         return write(np.where(np.arange(64)[:, None, None] > 30, picture, picture ^ 1), suffix)
 
-    monkeypatch.setattr(api, "encode_picture", faulty)
+    monkeypatch.setattr(sending, "encode_picture", faulty)
     with pytest.raises(SearchError):
         hide_file(noise(2000), key, out=tmp_path / "stego.png")
     assert not list(tmp_path.glob("stego*"))
@@ -354,7 +355,7 @@ def test_a_picture_that_fits_keeps_its_own_bytes(middle: Key, scene: Scene) -> N
 @pytest.mark.parametrize("avif", ["needed", "always"])
 def test_a_picture_goes_as_the_best_avif_that_fits(avif: Any, middle: Key, photo: Path) -> None:
     sent = hide_file(photo, middle, avif=avif)
-    assert sent.stego.psnr == pytest.approx(api.AVIF_STEGO, abs=0.5)
+    assert sent.stego.psnr == pytest.approx(sending.AVIF_STEGO, abs=0.5)
     found = found_in(sent, middle)
     assert (found.kind, found.name) == (Kind.PICTURE, "photo.avif")
     shown, original = found.picture, read_picture(photo)

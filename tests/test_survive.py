@@ -156,3 +156,15 @@ def test_the_receiver_can_tell_how_well_it_arrived(quality: int | None, hidden: 
     arrived: Any = hidden if quality is None else saved(hidden.picture, quality, "4:2:0")
     figures = hidden.recovered if quality is None else hidden.survives[f"jpeg:{quality}/420"]
     assert api.reveal(arrived, key).expected_psnr == pytest.approx(figures["main"].psnr, abs=2.5)
+
+
+def test_settings_without_a_channel_get_the_keys_own(key: Key, secret: Picture) -> None:
+    hidden = api.hide(secret, key, search=Search(steps=80, beta=0.1, epsilon=0.2, learning_rate=1.0))
+    assert set(hidden.survives) == {"jpeg:75/420", "jpeg:75/444", "jpeg:95/420", "jpeg:95/444"}
+
+
+def test_a_channel_in_the_settings_of_another_decoder_uses_no_number(scene: Scene) -> None:
+    key, ledger = Key.from_root(make_profile(width=128, height=128), ROOT), Ledger()
+    with pytest.raises(UsageError, match="spectral"):
+        api.hide(scene(32, 32), key, search=preset(PROFILE), ledger=ledger)
+    assert ledger.highest(key.id) == 0

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from csfnns.api import LEAST_PSNR
 from csfnns.experiments.base import HERE, PUBLISHED_SIDE, Case, Column, Experiment, Value, dataset_label
 from csfnns.experiments.methods import METHODS, scaled
 from csfnns.experiments.plan import Plan
 from csfnns.experiments.statistics import Estimate, estimate
 from csfnns.experiments.store import Row
+from csfnns.sending import LEAST_PSNR
 
 _STAND_IN = {"celebahq": "celeba"}
 """Data sets beside which the paper's figures for another one are shown."""

@@ -1,0 +1,140 @@
+"""What hiding and revealing give: pictures and files, with what is known of them."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from csfnns.measure import Figures
+from csfnns.output import encode_picture, write_atomically, write_picture
+from csfnns.picture import Picture, read_picture
+
+if TYPE_CHECKING:
+    from csfnns.payloads.file import File, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A stego picture, checked as its receivers will see it."""
+
+    picture: Picture
+    """uint8 (H, W, 3)."""
+    message: int
+    """Number of the message: says which cover was used."""
+    stego: Figures
+    """Stego against cover; of a JPEG file, against the cover in the same JPEG."""
+    recovered: dict[str, Figures]
+    """What each receiver gets, against the secret as it was carried: both on the decoder's grid."""
+    survives: dict[str, dict[str, Figures]]
+    """The same behind each case of the channel that the search prepared for, such as "jpeg:75/420"."""
+
+    @property
+    def least_recovered(self) -> float:
+        """PSNR in dB of the worst secret in the worst case."""
+        return min(each.psnr for case in (self.recovered, *self.survives.values()) for each in case.values())
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write to .png or lossless .webp. Raises PictureError."""
+        write_picture(self.picture, path, overwrite=overwrite)
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenFile:
+    """A stego picture that holds files, checked as its receivers will see it."""
+
+    picture: Picture
+    """uint8 (H, W, 3)."""
+    message: int
+    """Number of the message: says which cover was used."""
+    stego: Figures
+    """Stego against cover."""
+    sent: "dict[str, File]"
+    """What each receiver gets, to the last bit: `content`, `name` and `kind`."""
+    recovered: dict[str, Figures]
+    """Pictures that were made AVIF, against the pictures as they were, both in the AVIF's size."""
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write to .png or lossless .webp. Raises PictureError."""
+        write_picture(self.picture, path, overwrite=overwrite)
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """A picture that was found."""
+
+    picture: Picture
+    """uint8 (H, W, 3), in the secret's true shape."""
+    message: int
+    receiver: str
+    expected_psnr: float | None
+    """Quality in dB of the decoder's output, before any denoising, that the receiver can tell without the original; None
+    with the profile `paper`."""
+    denoised: bool
+    """Whether noise was taken out of the decoder's output."""
+
+    @property
+    def file_name(self) -> str:
+        """What it is called in a folder."""
+        return f"message-{self.message}.png"
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write to .png or lossless .webp, or into a folder; tells where it is. Raises PictureError."""
+        path = _in_folder(path, self.file_name)
+        write_picture(self.picture, path, overwrite=overwrite)
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class RevealedFile:
+    """A file that was found: byte for byte what was sent."""
+
+    content: bytes
+    name: str | None
+    """As the sender gave it, made safe to join to a folder; None where none was sent."""
+    kind: "Kind"
+    """Whether the sender meant it as a file or as a picture."""
+    message: int
+    receiver: str
+
+    @property
+    def picture(self) -> Picture:
+        """The content as a picture, uint8 (H, W, 3). Raises PictureError for what is none."""
+        return read_picture(self.content)
+
+    @property
+    def file_name(self) -> str:
+        """What it is called in a folder: its own name if it has one."""
+        return self.name or f"message-{self.message}.bin"
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write to a file, or into a folder under its own name; tells where it is. Raises PictureError.
+
+        What was sent as a picture becomes a .png or .webp if that is the name and it is in another format; everything
+        else, whatever the name, is written byte for byte.
+        """
+        path = _in_folder(path, self.file_name)
+        converted = self.is_converted(path)
+        data = encode_picture(self.picture, path.suffix.lower()) if converted else self.content
+        write_atomically(data, path, overwrite=overwrite)
+        return path
+
+    def is_converted(self, path: str | os.PathLike[str]) -> bool:
+        """Whether `save` writes the picture in another format than it was sent in."""
+        from csfnns.payloads.file import Kind
+
+        start = {".png": b"\x89PNG", ".webp": b"RIFF"}.get(Path(path).suffix.lower(), b"")
+        return self.kind is Kind.PICTURE and not self.content.startswith(start)
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """The cover of one message and its fingerprint, which both ends compare."""
+
+    picture: Picture
+    fingerprint: str
+    """64 bits of SHA-256 of the pixels, as words to read out."""
+
+
+def _in_folder(path: str | os.PathLike[str], name: str) -> Path:
+    """The path, or this name in it if it is a folder."""
+    return Path(path) / name if os.path.isdir(path) else Path(path)
