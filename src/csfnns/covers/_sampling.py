@@ -163,7 +163,7 @@ def load(name: str, scheduler: str | None, device: str) -> Model:
             pipeline.to(device, torch.float32)
         except CoverError:
             raise
-        except Exception as error:
+        except Exception as error:  # diffusers and its loaders raise whatever a damaged model makes them
             raise CoverError(
                 f"The model {name} cannot be loaded: {_first_line(error)}",
                 "Give a folder that diffusers saved, a .safetensors file, or a name on the Hugging Face hub.",

@@ -213,7 +213,7 @@ def _sampling() -> ModuleType:
             from csfnns.covers import _sampling
         _sampling.check_libraries()
         return _sampling
-    except Exception as error:
+    except Exception as error:  # a broken torchvision raises RuntimeError, a broken build anything
         raise CoverError(
             f"Covers of a diffusion model need diffusers and transformers, which cannot be loaded: {error}.",
             "Install them: pip install 'csfnns[sd]'",
