@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from csfnns.decoders import Decoder
-from csfnns.search import Distortion, Recovery, SearchState, Weighted
+from csfnns.search import Distortion, Recovery, SearchState, Undetected, Weighted
 from csfnns.search.objective import evaluate, total
 
 
@@ -53,6 +53,38 @@ def test_recovery_keeps_the_precision_of_the_target(state: SearchState) -> None:
     wide = SearchState(state.cover, state.delta.double())
     assert Recovery(Doubling(), values)(half).dtype == torch.float32
     assert Recovery(Doubling(), values.double())(wide).dtype == torch.float64
+
+
+class Bright(torch.nn.Module):
+    """Detector that finds pictures the more suspicious the brighter they are."""
+
+    def forward(self, picture: Tensor) -> Tensor:
+        mean = picture.mean((1, 2, 3))
+        return torch.stack([torch.zeros_like(mean), mean / 100], dim=1)
+
+
+def test_undetected_is_the_cross_entropy_towards_cover_summed_over_detectors(state: SearchState) -> None:
+    logits = torch.tensor([0.255, -0.765])  # brightness of cover + δ in levels / 100
+    expected = torch.nn.functional.softplus(logits)  # -log of 1 / (1 + e^logit)
+    torch.testing.assert_close(Undetected([Bright()])(state), expected)
+    torch.testing.assert_close(Undetected([Bright(), Bright()])(state), 2 * expected)
+
+
+def test_undetected_drives_the_picture_and_leaves_the_detector_alone(state: SearchState) -> None:
+    class Weighed(Bright):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, picture: Tensor) -> Tensor:
+            return self.weight * super().forward(picture)
+
+    detector = Weighed()
+    delta = state.delta.clone().requires_grad_()
+    Undetected([detector])(SearchState(state.cover, delta)).sum().backward()
+    assert delta.grad is not None
+    assert float(delta.grad.max()) > 0  # brighter is more suspicious
+    assert detector.weight.grad is None
 
 
 def test_the_total_sums_weighted_terms_over_the_batch(state: SearchState) -> None:

@@ -14,7 +14,17 @@ from csfnns.payloads import Decoded, Target, make_codec
 from csfnns.picture import Picture
 from csfnns.profile import Profile
 from csfnns.schemes.base import ReceiverSeeds
-from csfnns.search import Distortion, Progress, Recovery, Search, Weighted, perturbation, preset, texture_cost
+from csfnns.search import (
+    Distortion,
+    Progress,
+    Recovery,
+    Search,
+    Undetected,
+    Weighted,
+    perturbation,
+    preset,
+    texture_cost,
+)
 from csfnns.stream import SEED_BYTES, Seed
 
 
@@ -34,11 +44,15 @@ class _Job:
 
 @dataclass(frozen=True)
 class CsFnns:
-    """Cs-FNNS with the decoder of a profile. `search` overrides the profile's settings; receivers need none."""
+    """Cs-FNNS with the decoder of a profile. `search` overrides the profile's settings; receivers need none.
+
+    `detectors` are those that the search shall deceive (objective.py), with the weight of its γ.
+    """
 
     profile: Profile
     search: Search | None = None
     device: str = "cpu"
+    detectors: Sequence[torch.nn.Module] = ()
 
     def check(self, secrets: Sequence[Picture]) -> None:
         """Raise CapacityError or UsageError for what `embed` would certainly refuse or fail at."""
@@ -99,6 +113,11 @@ class CsFnns:
             terms = [Weighted(Distortion(there), 1.0)]
             for receivers in zip(*jobs, strict=True):
                 terms.append(Weighted(self._recovery(receivers, i), search.beta, grows=True))
+            if self.detectors and search.gamma:
+                undetected = Undetected([each.to(self.device) for each in self.detectors])
+                terms.append(
+                    Weighted(undetected, search.beta * search.gamma, start=search.gamma_from, grows=True)
+                )
             try:
                 delta = search(
                     images[:, :, rows, columns].to(self.device),

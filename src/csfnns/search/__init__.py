@@ -2,7 +2,7 @@
 
 from csfnns.search.box import bounds
 from csfnns.search.channel import Channel, Jpeg, Transit, parse_channel, perturbation
-from csfnns.search.objective import Distortion, Recovery, SearchState, Term, Weighted
+from csfnns.search.objective import Distortion, Recovery, SearchState, Term, Undetected, Weighted
 from csfnns.search.sps import Progress, Search, preset
 from csfnns.search.texture import texture_cost
 
@@ -16,6 +16,7 @@ __all__ = [
     "SearchState",
     "Term",
     "Transit",
+    "Undetected",
     "Weighted",
     "bounds",
     "parse_channel",

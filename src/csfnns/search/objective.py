@@ -7,6 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from csfnns.search.box import LEVELS
+
 
 @dataclass(frozen=True)
 class SearchState:
@@ -71,6 +73,21 @@ class Recovery:
         if self.weights is not None:
             error = error * self.weights
         return error.mean(1)
+
+
+class Undetected:
+    """Cross-entropy of detectors' verdicts towards "cover", summed over them: the last term of Eq. 6.
+
+    A detector takes pictures (N, 3, H, W) of float levels, 0 to 255, and gives logits (N, 2) for cover and stego.
+    """
+
+    def __init__(self, detectors: Sequence[nn.Module]) -> None:
+        self.detectors = [each.eval().requires_grad_(False) for each in detectors]
+
+    def __call__(self, state: SearchState) -> Tensor:
+        """Sum of -log p(cover), (N,)."""
+        picture = LEVELS * (state.cover + state.delta)
+        return -torch.stack([each(picture).float().log_softmax(1)[:, 0] for each in self.detectors]).sum(0)
 
 
 def evaluate(terms: Sequence[Weighted], state: SearchState, progress: float) -> list[tuple[Weighted, Tensor]]:

@@ -14,6 +14,7 @@ from csfnns.profile import Profile
 from csfnns.search.adam import Adam
 from csfnns.search.box import LEVELS, IntegerGrid, Space, TanhBox
 from csfnns.search.channel import Channel, Jpeg, Transit
+from csfnns.search.grain import GrainGrid
 from csfnns.search.objective import SearchState, Weighted, evaluate, total
 from csfnns.search.record import Step, repeatable
 from csfnns.stream import Seed
@@ -36,7 +37,10 @@ class Search:
     """
     epsilon: float = 0.05
     """ε of Eq. 3: largest change of a pixel, in [0, 1]."""
-    space: Literal["tanh", "grid"] = "grid"
+    space: Literal["tanh", "grid", "grain"] = "grid"
+    """tanh: as the paper; grid: whole grey levels in the end; grain: these, of a decoy's values (grain.py)."""
+    sigma: float = 1.0
+    """Of the grain, in levels."""
     learning_rate: float = 0.4
     schedule: Literal["halving", "cosine"] = "cosine"
     """halving: by half after each third of the steps, as the paper; cosine: to 0."""
@@ -46,6 +50,10 @@ class Search:
     """Share of the steps after which δ is whole grey levels (grid)."""
     texture: float = 0.0
     """How far changes go where the cover's texture hides them, 0 to 1 (texture.py)."""
+    gamma: float = 0.0
+    """γ of Eq. 6: weight of the detectors' verdicts, if the search has any (CsFnns), for each β of the secret's error."""
+    gamma_from: float = 14 / 15
+    """Share of the steps after which they count; the paper's is the last 100 of 1500."""
     channel: Channel | None = None
     """What may happen to the stego on its way: each step draws one case of it. None: nothing does."""
     bf16: bool = False
@@ -55,14 +63,17 @@ class Search:
         # Comparisons written so that NaN fails them.
         rates = all(0 < x < math.inf for x in (self.beta, self.growth, self.learning_rate))
         shares = 0 <= self.round_from < 1 and 0 <= self.start < math.inf and 0 < self.epsilon <= 1
+        shares = (
+            shares and 0.5 <= self.sigma <= 2 and 0 <= self.gamma < math.inf and 0 <= self.gamma_from <= 1
+        )
         if not (self.steps >= 1 and rates and shares and 0 <= self.texture <= 1):
             hint = (
                 "steps ≥ 1; beta, growth, learning_rate > 0; 0 < epsilon ≤ 1; 0 ≤ round_from < 1; start ≥ 0;"
-                " 0 ≤ texture ≤ 1."
+                " 0 ≤ texture ≤ 1; 0.5 ≤ sigma ≤ 2; gamma ≥ 0; 0 ≤ gamma_from ≤ 1."
             )
             raise UsageError("These search settings cannot be.", hint)
-        if self.space not in ("tanh", "grid") or self.schedule not in ("halving", "cosine"):
-            hint = "space is tanh or grid, schedule is halving or cosine."
+        if self.space not in ("tanh", "grid", "grain") or self.schedule not in ("halving", "cosine"):
+            hint = "space is tanh, grid or grain, schedule is halving or cosine."
             raise UsageError(f"There is no space {self.space!r} or no schedule {self.schedule!r}.", hint)
 
     def __call__(
@@ -88,6 +99,7 @@ class Search:
             share = number / self.steps
             growth.fill_(self._growth(share))
             optimiser.begin(self._rate(share))
+            space.prepare(share)
             # Steps do the same work as long as nothing begins or ends.
             phase = (share >= self.round_from, *(each.active(share) for each in terms))
             if phase not in recorded:
@@ -98,6 +110,7 @@ class Search:
             recorded[phase]()
             if progress is not None and progress(number + 1, self.steps) is False:
                 raise Cancelled("The search was cancelled.", "Nothing was written.")
+        space.prepare(1.0)
         with torch.no_grad():
             delta = space.delta(1.0)
         if not bool(torch.isfinite(delta).all()):
@@ -113,9 +126,15 @@ class Search:
             raise UsageError(f"There is no balance {balance}.", "Give -1 (invisible) to 1 (faithful).")
         return replace(self, beta=self.beta * DIAL**balance)
 
+    def in_grain(self) -> "Search":
+        """These settings, with δ held to the law of grain: its strength is given, and β weighs nothing against it."""
+        return replace(self, space="grain", beta=GRAIN_BETA)
+
     def _space(self, cover: Tensor, seeds: Sequence[Seed]) -> Space:
         if self.space == "tanh":
             return TanhBox(cover, self.epsilon)
+        if self.space == "grain":
+            return GrainGrid(cover, seeds, sigma=self.sigma, start=self.start, round_from=self.round_from)
         return IntegerGrid(cover, self.epsilon, seeds, start=self.start, round_from=self.round_from)
 
     def _step(
@@ -135,7 +154,7 @@ class Search:
             values = evaluate(terms, state, share)
         loss = total(values, growth)
         # Adam ignores the scale of a loss but for its ε = 1e-8: the mean's gradients would drown in it.
-        scale = space.variable[0].numel() if self.space == "grid" else 1
+        scale = 1 if self.space == "tanh" else space.variable[0].numel()
         (gradient,) = torch.autograd.grad(scale * loss, space.variable)
         optimiser.step(gradient)
         space.project()
@@ -159,6 +178,8 @@ ROBUST_BETA = 0.02
 """For about 40 dB, and a secret of 30 dB or more behind JPEG (benchmarks/channels.py)."""
 DIAL = 8.0
 """Factor on β at the ends of the dial."""
+GRAIN_BETA = 0.01
+"""Within a factor of 5 either way, secrets come out the same (docs/research.md)."""
 STANDARD_BETA = {"24": 0.006, "6": 0.0015, "1.5": 0.0004}
 """The middle of the frontier at each capacity (benchmarks/frontier.py draws it)."""
 
@@ -175,6 +196,7 @@ def preset(profile: Profile) -> Search:
             space="tanh",
             learning_rate=10**-1.25,
             schedule="halving",
+            gamma=2e-5,
         )
     if profile.decoder == "robust":
         return Search(beta=ROBUST_BETA, epsilon=0.2, learning_rate=1.0, channel=Jpeg(75, 95))
