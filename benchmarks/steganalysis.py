@@ -4,7 +4,8 @@ Checks on kodak, 24 pictures of 768x512: bits replaced at random places come bac
 of covers/eval and covers/train, 512x512, against stegos made of them: the profile `standard` at 6 bits a pixel with
 secrets/imagenet (used again and again, fitted to 256x256 by Pillow's LANCZOS), the same with --texture 1 and with
 --grain, 20 kB of random bytes by the direct scheme, and for comparison the same bytes by ±1 at random places (LSB
-matching). Where stegos are held to the law of grain, the pictures without a message carry grain too. The trained detector is judged by cross-validation in five parts of whole pairs.
+matching). Where stegos are held to the law of grain, the pictures without a message carry grain too. The trained
+detector is judged by cross-validation in five parts of whole pairs.
 
 Stegos are kept in a folder, so a run that was stopped goes on where it was: `standard` takes 6 to 20 s a picture on one
 core. Empty the folder after changes to the schemes. Exit status 1 when a bar fails.

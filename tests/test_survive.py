@@ -99,6 +99,10 @@ def test_a_jpeg_file_is_written_for_one_quality(
         tables(out.read_bytes()) == tables(saved(secret, 90, "4:4:4")) != tables(saved(secret, 91, "4:4:4"))
     )
     assert np.array_equal(read_picture(out), hidden.picture)
+    hidden.save(tmp_path / "copy.jpg")
+    assert (tmp_path / "copy.jpg").read_bytes() == out.read_bytes()
+    hidden.save(tmp_path / "pixels.png")
+    assert compare(api.reveal(tmp_path / "pixels.png", key).picture, secret).psnr > 26
     assert compare(api.reveal(out, key).picture, secret).psnr > 26
 
 

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from csfnns.api import Cover as Cover
+    from csfnns.api import Decoy as Decoy
     from csfnns.api import Hidden as Hidden
     from csfnns.api import HiddenFile as HiddenFile
     from csfnns.api import Revealed as Revealed
     from csfnns.api import RevealedFile as RevealedFile
+    from csfnns.api import add_grain as add_grain
     from csfnns.api import capacity as capacity
+    from csfnns.api import capacity_surviving as capacity_surviving
     from csfnns.api import hide as hide
     from csfnns.api import hide_file as hide_file
     from csfnns.api import make_cover as make_cover
+    from csfnns.api import make_decoy as make_decoy
     from csfnns.api import reveal as reveal
     from csfnns.errors import CsfnnsError as CsfnnsError
     from csfnns.keys import Key as Key
@@ -35,14 +39,18 @@ __version__ = "0.1.0"
 _HOMES = {
     "csfnns.api": (
         "Cover",
+        "Decoy",
         "Hidden",
         "HiddenFile",
         "Revealed",
         "RevealedFile",
+        "add_grain",
         "capacity",
+        "capacity_surviving",
         "hide",
         "hide_file",
         "make_cover",
+        "make_decoy",
         "reveal",
     ),
     "csfnns.errors": ("CsfnnsError",),
@@ -55,6 +63,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Cover",
     "CsfnnsError",
+    "Decoy",
     "Hidden",
     "HiddenFile",
     "Key",
@@ -63,11 +72,14 @@ __all__ = [
     "Revealed",
     "RevealedFile",
     "Search",
+    "add_grain",
     "capacity",
+    "capacity_surviving",
     "hide",
     "hide_file",
     "key_from_passphrase",
     "make_cover",
+    "make_decoy",
     "make_profile",
     "read_key",
     "reveal",

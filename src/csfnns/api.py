@@ -1,16 +1,16 @@
-"""The two straight lines, hide and reveal: for pictures by a search, for files by direct coding.
+"""The two straight lines, hide and reveal: for pictures by a search, for files by one of the ways of ways.py.
 
 hide:   secret → codec.encode → target            ┐
         key + message number → seeds → cover      ├→ search → δ → stego = cover + δ → file → read back → check
                                      → decoders   ┘
-        file → pack → sealed bytes → Direct.embed → δ, for the rest as above
+        file → pack → way.embed, with cover and seeds → file, and on as above
 reveal: stego ─┐
         key + message number → seeds → cover → δ = stego - cover ┬→ decoder → codec.decode → picture
-                                                                 └→ Direct.extract → unpack → file
+                                                                 └→ way.extract, each way → unpack → file
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -20,33 +20,24 @@ import numpy as np
 import numpy.typing as npt
 
 from csfnns.aim import Aim
-from csfnns.covers import Slow, make_generator
-from csfnns.errors import CapacityError, DamagedError, KeyFileError, NoMessageError, UsageError
+from csfnns.covers import make_generator
+from csfnns.errors import KeyFileError, NoMessageError, UsageError
+from csfnns.finding import WINDOW, candidates, look, nothing_found, resembling_covers, window_of
+from csfnns.jpeg_file import is_jpeg
 from csfnns.keys import DEFAULT_RECEIVER, Key, Ledger, check_message
 from csfnns.output import check_output_name, write_atomically
 from csfnns.picture import Picture, fit, read_picture, restore
 from csfnns.profile import Profile
-from csfnns.results import Cover, Hidden, HiddenFile, Revealed, RevealedFile
-from csfnns.sending import (
-    Avif,
-    FileSource,
-    Sending,
-    SendingFiles,
-    has_room,
-    is_picture,
-    make_parcel,
-    one_jpeg,
-    seeds_of,
-)
+from csfnns.results import Cover, Decoy, Hidden, HiddenFile, Revealed, RevealedFile
+from csfnns.sending import Avif, FileSource, Sending, SendingFiles, is_picture, make_parcel, seeds_of
+from csfnns.stream import SEED_BYTES, Seed
+from csfnns.ways import Arrived, arrive, check_robust, check_suffix, choose
 from csfnns.words import words
 
 if TYPE_CHECKING:
     from PIL import Image as Pil
 
     from csfnns.covers import CoverGenerator
-    from csfnns.payloads import Decoded
-    from csfnns.payloads.file import File
-    from csfnns.schemes import ReceiverSeeds
     from csfnns.schemes.direct import Capacity
     from csfnns.search import Progress, Search
 
@@ -54,12 +45,6 @@ Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Pil.Ima
 """Anything `read_picture` reads: a file's name or bytes, an array, a Pillow image."""
 
 
-WINDOW = 200
-"""How many numbers past the last known one a receiver looks at for the message of a picture."""
-
-
-_PROBES = 64
-_NEAR = 12
 _FRAME = 32  # bytes that travel with a file: its length, kind and method, and a name of 24 letters
 
 
@@ -73,6 +58,7 @@ def hide(
     model: str | os.PathLike[str] | None = None,
     search: "Search | None" = None,
     survive: str | Sequence[str] | None = None,
+    grain: bool = False,
     target_stego: float | None = None,
     target_recovered: float | None = None,
     ledger: Ledger | None = None,
@@ -85,7 +71,8 @@ def hide(
     it has been decoded as every receiver will; until then nothing appears under that name. `search` overrides
     the profile's settings; `device` is a torch device for it, such as "cuda". `survive` says what may happen to the
     stego on its way, such as "jpeg:75-95"; of several, any one may (search/channel.py). Each case is checked. For one
-    JPEG quality, `out` may be a .jpg: then it is that JPEG file. With a target, a PSNR in dB for one
+    JPEG quality, `out` may be a .jpg: then it is that JPEG file. With `grain`, the stego differs from the cover by what
+    cannot be told from a decoy's grain (docs/grain.md). With a target, a PSNR in dB for one
     end or both, searches are repeated until it is met. What can be refused is refused before a message number is
     used up; then one is, whatever becomes of the message.
 
@@ -97,9 +84,11 @@ def hide(
     aim = Aim(target_stego, target_recovered) if aims else None
     sources: dict[str, Source] = _by_receiver(secret, key)
     files = [source for source in sources.values() if isinstance(source, (str, os.PathLike))]
-    search = _prepared(key.profile, search, survive)
-    jpeg = one_jpeg(search) is not None
-    path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files, jpeg=jpeg)
+    search = _prepared(key.profile, search, survive, grain=grain)
+    if grain and aim:
+        raise UsageError("Grain has one strength: there is no target to reach.", "Give one of them.")
+    check_suffix(key.profile, _suffix(out), search.channel)
+    path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files, jpeg=True)
     secrets = {name: read_picture(source) for name, source in sources.items()}
     generator = _generator(key.profile, album, model)
 
@@ -110,7 +99,7 @@ def hide(
     scheme.check(list(secrets.values()))
     message = (ledger or Ledger()).claim(key.id)
     cover = generator(key.cover, message)
-    sending = Sending(key, message, secrets, cover, path.suffix.lower() if path else ".png", progress)
+    sending = Sending(key, message, secrets, cover, _suffix(out) or ".png", progress)
     data, hidden = sending.send(scheme, search) if aim is None else sending.send_at(aim, scheme, search)
     if path is not None:
         write_atomically(data, path, overwrite=overwrite)
@@ -125,41 +114,55 @@ def hide_file(
     overwrite: bool = False,
     name: str | None = None,
     avif: Avif = "never",
+    survive: str | Sequence[str] | None = None,
+    exact: bool = False,
+    quality: int | None = None,
+    grain: bool = False,
     album: str | os.PathLike[str] | None = None,
     model: str | os.PathLike[str] | None = None,
     ledger: Ledger | None = None,
+    device: str = "cpu",
+    progress: "Progress | None" = None,
 ) -> HiddenFile:
-    """Hide a file, or one for each of several receivers, in a fresh cover of the key: exactly, by direct coding.
+    """Hide a file, or one for each of several receivers, in a fresh cover of the key. It arrives exactly or not at all.
 
     `source` is a path or the content itself, or a mapping from receivers' names to such. `name` travels with it
-    instead of the path's. With `avif`, pictures are sent in that format, at the best quality that leaves the stego
-    at 55 dB, "always" or only when "needed" because they do not fit as they are; `sent` tells. As with `hide`, the file
-    appears once it was read as every receiver will, and what can be refused is refused before a message number is used
-    up.
+    instead of the path's. With `avif`, pictures are sent in that format, as good as fits without great changes,
+    "always" or only when "needed" because they do not fit as they are; `sent` tells.
 
-    Raises KeyFileError for a receiver's key, CapacityError for more than fits, UsageError, PictureError (for files that
-    cannot be read too), CoverError, LedgerError and SearchError; then there is no file.
+    A key of profile robust sends by a search, on `device`, what then survives JPEG of quality 75 to 95, or what `survive`
+    says as with `hide`; a few kB. `exact`, as all other keys: by direct coding, which carries far more and survives
+    nothing: in the pixels of a .png or .webp, with `grain` as grain of σ = 1; or in the coefficients of a .jpg of a
+    `quality` (90 unless given).
+
+    As with `hide`, the file appears once it was read as every receiver will, in each case that it shall survive, and
+    what can be refused is refused before a message number is used up. Raises KeyFileError for a receiver's key,
+    CapacityError for more than fits, UsageError, PictureError (for files that cannot be read too), CoverError,
+    LedgerError, SearchError and Cancelled; then there is no file.
     """
     _check_sends(key)
     sources: dict[str, FileSource] = _by_receiver(source, key)
     files = [each for each in sources.values() if not isinstance(each, bytes)]
-    path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files)
+    way = choose(
+        key.profile,
+        _suffix(out),
+        survive=_texts(survive),
+        exact=exact,
+        quality=quality,
+        grain=grain,
+        device=device,
+        progress=progress,
+    )
+    path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files, jpeg=True)
     _check_wrong_keys_show(key.profile)
     generator = _generator(key.profile, album, model)
     parcels = {who: make_parcel(each, name, avif) for who, each in sources.items()}
-    own = avif != "always" and has_room(key.profile, [each.packed for each in parcels.values()])
-    fixed = [each.packed for each in parcels.values() if each.picture is None]
-    if not own and not has_room(key.profile, fixed):
-        size = sum(map(len, fixed))
-        raise CapacityError(
-            f"{size:,} bytes, packed, are more than a cover of {key.profile.width}x{key.profile.height} holds.",
-            "Send less, or make a key with a larger --size: 'csfnns capacity' tells how much fits.",
-        )
+    own = avif != "always" and way.has_room([len(each.packed) for each in parcels.values()])
+    least = [len(each.packed) if each.picture is None else 0 for each in parcels.values()]
+    if not own and not way.has_room(least):
+        raise way.too_much(sum(least))
     message = (ledger or Ledger()).claim(key.id)
-    sending = SendingFiles(
-        key, message, parcels, generator(key.cover, message), path.suffix.lower() if path else ".png"
-    )
-    data, hidden = sending.send(own=own)
+    data, hidden = SendingFiles(key, message, parcels, generator(key.cover, message), way).send(own=own)
     if path is not None:
         write_atomically(data, path, overwrite=overwrite)
     return hidden
@@ -169,18 +172,50 @@ def capacity(
     key: Key,
     psnr: Sequence[float] = (65, 60, 55, 50),
     *,
+    quality: int | None = None,
+    grain: bool = False,
     album: str | os.PathLike[str] | None = None,
     model: str | os.PathLike[str] | None = None,
 ) -> "Capacity":
-    """Bytes, packed, of a file that the key's covers hold: the most, and at each stego PSNR in dB.
+    """Bytes, packed, of a file that the key's covers hold by direct coding: the most, and at each stego PSNR in dB.
 
-    Measured on the check cover, message 0; others differ a little. Raises CoverError.
+    In pixels, with `grain` as grain (which changes the same whatever it holds); or in a JPEG file of a `quality`, against
+    the same file without a message. Measured on the check cover, message 0; others differ a little. Raises CoverError and
+    UsageError.
     """
-    from csfnns.schemes.direct import Direct
+    from csfnns.schemes import Direct, DirectJpeg
 
-    found = Direct().capacity(make_cover(key, album=album, model=model).picture, psnr)
-    at = {each: max(size - _FRAME, 0) for each, size in found.at.items()}
-    return replace(found, most=max(found.most - _FRAME, 0), at=at)
+    if grain and quality is not None:
+        raise UsageError("Grain is for lossless pictures, not for a JPEG file.", "Give one of them.")
+    scheme = Direct("grain" if grain else "cost") if quality is None else DirectJpeg(quality)
+    found = scheme.capacity(make_cover(key, album=album, model=model).picture, psnr)
+    at = {each: _net(size) for each, size in found.at.items()}
+    return replace(found, most=_net(found.most), at=at)
+
+
+def capacity_surviving(
+    key: Key,
+    survive: str | Sequence[str] | None = None,
+    *,
+    album: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | None = None,
+    device: str = "cpu",
+    progress: "Progress | None" = None,
+) -> int:
+    """Bytes, packed, of a file that survives in the covers of a key of profile robust: JPEG of quality 75 to 95, or what
+    `survive` says as with `hide`.
+
+    Measured on the check cover, message 0, by up to four searches; others differ a little. Raises CoverError, UsageError
+    for another profile, and Cancelled.
+    """
+    check_robust(key.profile, ", ".join(_texts(survive)) or "changes")
+    from csfnns.schemes import NeuralBits
+    from csfnns.search import parse_channel
+
+    scheme = NeuralBits(key.profile, device=device)
+    if survive:
+        scheme = replace(scheme, channel=parse_channel(*_texts(survive)))
+    return _net(scheme.capacity(make_cover(key, album=album, model=model).picture, progress=progress))
 
 
 def reveal(
@@ -201,7 +236,8 @@ def reveal(
     profiles where that was measured to help (denoise.py). Raises NoMessageError when there is nothing for this key,
     DamagedError when it cannot be read any more, PictureError, UsageError, CoverError and LedgerError.
     """
-    picture = stego.picture if isinstance(stego, Hidden | HiddenFile) else read_picture(stego)
+    arrived = _arrived(stego)
+    picture = arrived.picture
     name = _one_receiver(receiver, key)
     size = key.profile.height, key.profile.width
     if picture.shape[:2] != size and key.profile.decoder != "robust":
@@ -217,12 +253,12 @@ def reveal(
     _check_wrong_keys_show(key.profile)
     generator = _generator(key.profile, album, model)
     ledger = ledger or Ledger()
-    numbers = _candidates(key, ledger, generator) if message is None else [check_message(message)]
+    numbers = candidates(key, ledger, generator) if message is None else [check_message(message)]
     resembling = []
     # Covers of one style can resemble each other, so the first that does need not be the one.
-    for number in _resembling(fit(picture, *size), key, generator, numbers):
+    for number in resembling_covers(fit(picture, *size), key, generator, numbers):
         resembling.append(number)
-        found = _found(picture, generator(key.cover, number), key.profile, seeds_of(key, name, number))
+        found = look(arrived, generator(key.cover, number), key.profile, seeds_of(key, name, number))
         if found is None:
             continue
         ledger.mark_seen(key.id, name, number)
@@ -231,7 +267,7 @@ def reveal(
         denoised = helps(key.profile) if denoise is None else denoise
         grid = without_noise(found.grid, found.expected_psnr) if denoised else found.grid
         return Revealed(restore(grid, found.shape), number, name, found.expected_psnr, denoised)
-    raise _nothing_found(resembling, name, _window(generator))
+    raise nothing_found(arrived, key.profile, resembling, name, window_of(generator))
 
 
 def make_cover(
@@ -251,6 +287,45 @@ def make_cover(
     return Cover(picture, words(sha256(picture.tobytes()).digest(), 4))
 
 
+def make_decoy(
+    key: Key,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    album: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | None = None,
+    ledger: Ledger | None = None,
+) -> Decoy:
+    """Make a fresh cover of the key with grain, and nothing in it: what `hide` and `hide_file` make with `grain`, but for
+    the secret (docs/grain.md).
+
+    Uses up a message number. Raises KeyFileError for a receiver's key, UsageError, PictureError, CoverError and
+    LedgerError.
+    """
+    _check_sends(key)
+    path = None if out is None else check_output_name(out, overwrite=overwrite)
+    generator = _generator(key.profile, album, model)
+    message = (ledger or Ledger()).claim(key.id)
+    cover = generator(key.cover, message)
+    decoy = Decoy(_with_grain(cover), message)
+    if path is not None:
+        decoy.save(path, overwrite=overwrite)
+    return decoy
+
+
+def add_grain(source: Source) -> Picture:
+    """Any picture with fresh grain of the law that decoys have (docs/grain.md). Raises PictureError."""
+    return _with_grain(read_picture(source))
+
+
+def _with_grain(picture: Picture) -> Picture:
+    from csfnns.coding import GRAIN_SIGMA, grain_delta
+
+    return (picture + grain_delta(picture, GRAIN_SIGMA, Seed(os.urandom(SEED_BYTES)).stream())).astype(
+        np.uint8
+    )
+
+
 def _check_sends(key: Key) -> None:
     if key.role == "receiver":
         hint = "To answer, make a key of your own with 'csfnns key new'."
@@ -264,23 +339,43 @@ def _generator(
     return make_generator(profile, place, None if model is None else os.fspath(model))
 
 
-def _prepared(profile: Profile, search: "Search | None", survive: str | Sequence[str] | None) -> "Search":
-    """Settings of the search, with the channel that `survive` names or the decoder is made for. Raises UsageError."""
+def _prepared(
+    profile: Profile, search: "Search | None", survive: str | Sequence[str] | None, *, grain: bool
+) -> "Search":
+    """Settings of the search, with the channel that `survive` names or the decoder is made for, or in grain.
+
+    Raises UsageError.
+    """
     from csfnns.search import parse_channel, preset
 
     usual = preset(profile)
     found = search or usual
-    texts = [survive] if isinstance(survive, str) else list(survive or [])
+    texts = _texts(survive)
+    if texts or found.channel is not None:
+        check_robust(profile, " or ".join(texts) or str(found.channel))
+    if grain and profile.decoder != "spectral":
+        raise UsageError(
+            f"A key of profile {profile.name!r} cannot hide pictures in grain: its decoder is {profile.decoder!r}.",
+            "Make a key with 'csfnns key new --profile standard'.",
+        )
     if profile.decoder != "robust":
-        if texts or found.channel is not None:
-            wanted = " or ".join(texts) or str(found.channel)
-            raise UsageError(
-                f"A stego of this key does not survive {wanted}: its decoder is {profile.decoder!r}.",
-                "Make a key with --profile robust.",
-            )
-        return found
+        return found.in_grain() if grain else found
     channel = parse_channel(*texts) if survive is not None else found.channel or usual.channel
     return replace(found, channel=channel)
+
+
+def _texts(survive: str | Sequence[str] | None) -> list[str]:
+    return [survive] if isinstance(survive, str) else list(survive or [])
+
+
+def _suffix(out: str | os.PathLike[str] | None) -> str:
+    """Of the file to write; "" for none."""
+    return "" if out is None else Path(out).suffix.lower()
+
+
+def _net(size: int) -> int:
+    """Bytes of a file in so many bytes of data."""
+    return max(size - _FRAME, 0)
 
 
 def _by_receiver(secret: Any, key: Key) -> dict[str, Any]:
@@ -299,74 +394,10 @@ def _one_receiver(name: str | None, key: Key) -> str:
     return name or key.names[0]
 
 
-def _found(
-    picture: Picture, cover: Picture, profile: Profile, seeds: "ReceiverSeeds"
-) -> "File | Decoded | None":
-    """What is there for these seeds, in whichever way it was hidden; None where nothing is.
-
-    Raises NoMessageError for a plain cover and for a file of a later version, DamagedError for a file that was changed.
-    """
-    # A file changes levels by one at most, a picture nearly always some by more. So the right one comes first; and
-    # where a picture has no check value, the one that has.
-    small = picture.shape == cover.shape and np.abs(picture.astype(np.int16) - cover).max() <= 1
-    if small or not profile.has_header:
-        return _file_in(picture, cover, seeds) or _picture_in(picture, cover, profile, seeds)
-    return _picture_in(picture, cover, profile, seeds) or _file_in(picture, cover, seeds)
-
-
-def _file_in(picture: Picture, cover: Picture, seeds: "ReceiverSeeds") -> "File | None":
-    from csfnns.payloads.file import unpack
-    from csfnns.schemes.direct import Direct
-
-    try:
-        data = Direct().extract(picture, cover, seeds)
-    except DamagedError:  # its header was found: it is the one
-        raise
-    except NoMessageError:
-        return None
-    return unpack(data)
-
-
-def _picture_in(
-    picture: Picture, cover: Picture, profile: Profile, seeds: "ReceiverSeeds"
-) -> "Decoded | None":
-    from csfnns.schemes import CsFnns
-
-    try:
-        return CsFnns(profile).extract(picture, cover, seeds)
-    except NoMessageError:
-        if np.array_equal(picture, cover):
-            raise
-        return None
-
-
-def _resembling(
-    picture: Picture, key: Key, generator: "CoverGenerator", numbers: Iterable[int]
-) -> Iterator[int]:
-    """Those of the numbers whose covers resemble the picture at some keyed pixels."""
-    stream = key.cover.derive("csfnns/1/probes").stream()
-    rows = stream.integers(_PROBES, picture.shape[0])
-    columns = stream.integers(_PROBES, picture.shape[1])
-    colours = picture[rows, columns].astype(np.int16)
-    for number in numbers:
-        cover = generator.probe(key.cover, number, rows, columns)
-        if np.median(np.abs(colours - cover)) <= _NEAR:
-            yield number
-
-
-def _nothing_found(resembling: Sequence[int], name: str, window: int) -> NoMessageError:
-    if not resembling:
-        return NoMessageError(
-            "This picture is made on none of this key's covers, or on none that is due.",
-            "Check that it is the right key, and that the picture arrived unchanged. If the sender's messages are"
-            f" more than {window} ahead of what was received here, name the number with --message.",
-        )
-    return DamagedError(
-        f"The picture resembles the cover of message {' or '.join(map(str, resembling))},"
-        " but no secret can be read from it.",
-        "Either it was changed on its way (re-saved, filtered, edited), or it holds nothing for"
-        f" {name}: ask for the file as it was written.",
-    )
+def _arrived(stego: "Source | Hidden | HiddenFile") -> Arrived:
+    if isinstance(stego, Hidden | HiddenFile):
+        return Arrived(stego.picture, stego.data if is_jpeg(stego.data) else None)
+    return arrive(stego)
 
 
 def _check_wrong_keys_show(profile: Profile) -> None:
@@ -379,35 +410,25 @@ def _check_wrong_keys_show(profile: Profile) -> None:
         )
 
 
-def _window(generator: "CoverGenerator") -> int:
-    return generator.window if isinstance(generator, Slow) else WINDOW
-
-
-def _candidates(key: Key, ledger: Ledger, generator: "CoverGenerator") -> Sequence[int]:
-    """Numbers around the last one known here: the next ones and the latest ones first."""
-    seen = max((max(ledger.seen(key.id, name), default=0) for name in key.names), default=0)
-    last = max(seen, ledger.highest(key.id))
-    window = _window(generator)
-    first = max(1, last + 1 - window) if isinstance(generator, Slow) else 1
-    stop = len(generator) if isinstance(generator, Sized) else last + window + 1
-    numbers = range(first, min(last + window + 1, stop))
-    return sorted(numbers, key=lambda number: abs(number - last - 0.6))
-
-
 __all__ = [
     "DEFAULT_RECEIVER",
+    "WINDOW",
     "Avif",
     "Cover",
+    "Decoy",
     "FileSource",
     "Hidden",
     "HiddenFile",
     "Revealed",
     "RevealedFile",
     "Source",
+    "add_grain",
     "capacity",
+    "capacity_surviving",
     "hide",
     "hide_file",
     "is_picture",
     "make_cover",
+    "make_decoy",
     "reveal",
 ]

@@ -17,6 +17,8 @@ from csfnns.coding.jpeg import Coefficients, Subsampling
 from csfnns.errors import NoMessageError, PictureError, UsageError
 from csfnns.picture import read_picture
 
+INSTALL = "pip install 'csfnns[jpeg]'"
+
 _SOI = b"\xff\xd8"
 _SOF, _SOS, _COM = 0xC0, 0xDA, 0xFE
 _APPS = range(0xE0, 0xF0)
@@ -27,6 +29,26 @@ _FACTORS: dict[Subsampling, list[int]] = {"420": [2, 2, 1, 1, 1, 1], "444": [1, 
 def is_jpeg(data: bytes) -> bool:
     """Whether these bytes begin as a JPEG file does."""
     return data.startswith(_SOI + b"\xff")
+
+
+def jpeg_start(path: Path) -> bool:
+    """Whether a file that can be read begins as a JPEG file does."""
+    with path.open("rb") as file:
+        return is_jpeg(file.read(3))
+
+
+def has_jpeglib() -> bool:
+    """Whether jpeglib is installed."""
+    try:
+        check_jpeglib()
+    except UsageError:
+        return False
+    return True
+
+
+def check_jpeglib() -> None:
+    """Raise UsageError unless jpeglib is installed."""
+    _jpeglib()
 
 
 def read_coefficients(data: bytes) -> Coefficients:
@@ -68,7 +90,7 @@ def _jpeglib() -> ModuleType:
         import jpeglib  # type: ignore[import-untyped]
     except ImportError as error:
         raise UsageError(
-            "JPEG files need jpeglib, which is not installed.", "Install it with: pip install 'csfnns[jpeg]'."
+            "JPEG files need jpeglib, which is not installed.", f"Install it with: {INSTALL}."
         ) from error
     return jpeglib
 

@@ -30,6 +30,14 @@ def check_output_name(
     path = Path(path)
     if not (jpeg and path.suffix.lower() in JPEG):
         _check_format(path)
+    check_place(path, overwrite=overwrite, inputs=inputs)
+    return path
+
+
+def check_place(
+    path: Path, *, overwrite: bool = False, inputs: Iterable[str | os.PathLike[str]] = ()
+) -> None:
+    """Raise PictureError where no file can be written, whatever its format, as `check_output_name` does."""
     if not path.parent.is_dir():
         raise PictureError(f"There is no folder {path.parent}.", "Make it first, or choose another.")
     if any(_same_file(path, source) for source in inputs):
@@ -40,7 +48,6 @@ def check_output_name(
         raise _exists(path)
     if not os.access(path.parent, os.W_OK):
         raise PictureError(f"Nothing can be written into {path.parent}.", "Check its permissions.")
-    return path
 
 
 def _check_format(path: Path) -> None:
@@ -53,10 +60,7 @@ def _check_format(path: Path) -> None:
         reason = ".gif keeps 256 colours only: it would destroy what is hidden."
     else:
         reason = f"csfnns does not write {suffix} pictures." if suffix else f"{path} names no picture format."
-    hint = "Name the file .png, or .webp (written lossless)."
-    if suffix in JPEG:
-        hint += " A key of profile robust writes .jpg when it prepares for one quality: --survive jpeg:90."
-    raise PictureError(reason, hint)
+    raise PictureError(reason, "Name the file .png, or .webp (written lossless).")
 
 
 def _same_file(a: Path, b: str | os.PathLike[str]) -> bool:
@@ -67,7 +71,7 @@ def _same_file(a: Path, b: str | os.PathLike[str]) -> bool:
 
 
 def _exists(path: Path) -> PictureError:
-    return PictureError(f"{path} already exists.", "Choose another name, or allow overwriting.")
+    return PictureError(f"{path} already exists.", "Choose another name, or allow overwriting: --overwrite.")
 
 
 def write_picture(picture: Picture, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:

@@ -1,16 +1,21 @@
 """What hiding and revealing give: pictures and files, with what is known of them."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from csfnns.errors import PictureError
+from csfnns.jpeg_file import is_jpeg
 from csfnns.measure import Figures
-from csfnns.output import encode_picture, write_atomically, write_picture
+from csfnns.output import JPEG, check_output_name, encode_picture, write_atomically, write_picture
 from csfnns.picture import Picture, read_picture
 
 if TYPE_CHECKING:
     from csfnns.payloads.file import File, Kind
+
+WayName = Literal["pixels", "grain", "jpeg", "bits"]
+"""How bytes went (ways.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,8 @@ class Hidden:
     """What each receiver gets, against the secret as it was carried: both on the decoder's grid."""
     survives: dict[str, dict[str, Figures]]
     """The same behind each case of the channel that the search prepared for, such as "jpeg:75/420"."""
+    data: bytes = field(repr=False)
+    """The file as it was checked."""
 
     @property
     def least_recovered(self) -> float:
@@ -34,8 +41,8 @@ class Hidden:
         return min(each.psnr for case in (self.recovered, *self.survives.values()) for each in case.values())
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write to .png or lossless .webp. Raises PictureError."""
-        write_picture(self.picture, path, overwrite=overwrite)
+        """Write to .png or lossless .webp; a JPEG file also as the .jpg that it is. Raises PictureError."""
+        _save(self.data, self.picture, path, overwrite=overwrite)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +54,27 @@ class HiddenFile:
     message: int
     """Number of the message: says which cover was used."""
     stego: Figures
-    """Stego against cover."""
+    """Stego against cover; of a JPEG file, against the cover in the same JPEG."""
     sent: "dict[str, File]"
     """What each receiver gets, to the last bit: `content`, `name` and `kind`."""
     recovered: dict[str, Figures]
     """Pictures that were made AVIF, against the pictures as they were, both in the AVIF's size."""
+    way: WayName
+    """How the bytes went: in "pixels", as "grain", in the coefficients of a "jpeg", or as "bits" that survive."""
+    survives: tuple[str, ...]
+    """Behind what everything was read too, such as "jpeg:75/420"."""
+    data: bytes = field(repr=False)
+    """The file as it was checked."""
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write to .png or lossless .webp. Raises PictureError."""
-        write_picture(self.picture, path, overwrite=overwrite)
+        """Write to .png or lossless .webp; a JPEG file only as the .jpg that it is, unless it holds bits that survive.
+
+        Raises PictureError.
+        """
+        if self.way == "jpeg" and Path(path).suffix.lower() not in JPEG:
+            reason = "What is hidden is in the coefficients of a JPEG file: another format would lose it."
+            raise PictureError(reason, "Name the file .jpg.")
+        _save(self.data, self.picture, path, overwrite=overwrite)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +146,32 @@ class RevealedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Decoy:
+    """A cover with grain that holds nothing."""
+
+    picture: Picture
+    """uint8 (H, W, 3)."""
+    message: int
+    """Number that it used up."""
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write to .png or lossless .webp. Raises PictureError."""
+        write_picture(self.picture, path, overwrite=overwrite)
+
+
+@dataclass(frozen=True, slots=True)
 class Cover:
     """The cover of one message and its fingerprint, which both ends compare."""
 
     picture: Picture
     fingerprint: str
     """64 bits of SHA-256 of the pixels, as words to read out."""
+
+
+def _save(data: bytes, picture: Picture, path: str | os.PathLike[str], *, overwrite: bool) -> None:
+    path = check_output_name(path, overwrite=overwrite, jpeg=is_jpeg(data))
+    suffix = path.suffix.lower()
+    write_atomically(data if suffix in JPEG else encode_picture(picture, suffix), path, overwrite=overwrite)
 
 
 def _in_folder(path: str | os.PathLike[str], name: str) -> Path:

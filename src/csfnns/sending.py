@@ -1,27 +1,27 @@
 """A message on its way: hidden, made a file, read back and checked as every receiver will read it."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
-from math import inf, log2, sqrt
+from math import inf, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 from csfnns.aim import Aim, Trial, best, next_trial
-from csfnns.errors import CapacityError, NoMessageError, PictureError, SearchError, UsageError
+from csfnns.errors import CapacityError, DamagedError, NoMessageError, PictureError, SearchError, UsageError
 from csfnns.keys import Key
 from csfnns.measure import Figures, compare
 from csfnns.output import JPEG, encode_picture
 from csfnns.picture import READABLE, Picture, fit, read_picture
-from csfnns.profile import Profile
 from csfnns.results import Hidden, HiddenFile
+from csfnns.ways import Arrived, Way, arrive, one_jpeg
 
 if TYPE_CHECKING:
     from csfnns.schemes import CsFnns, ReceiverSeeds
-    from csfnns.search import Channel, Jpeg, Progress, Search
+    from csfnns.search import Channel, Progress, Search
 
 FileSource: TypeAlias = str | os.PathLike[str] | bytes
 """A file's name, or its content."""
@@ -32,19 +32,9 @@ Avif = Literal["never", "needed", "always"]
 LEAST_PSNR = 20.0
 """A secret that the receiver would get below this many dB is not sent."""
 
-AVIF_STEGO = 55.0
-"""An AVIF is as large as leaves the stego at this PSNR in dB, where it is one receiver's."""
-
 _LEAST_QUALITY = 30  # of an AVIF: smaller and finer is the better picture than larger and coarser
 _LEAST_BITS = 0.1  # of an AVIF for a pixel: with fewer hardly any picture has that quality
 _LEAST_SIDE = 16
-
-
-def one_jpeg(search: "Search") -> "Jpeg | None":
-    """What the search prepares for, if that is one kind of JPEG file."""
-    from csfnns.search import Jpeg
-
-    return search.channel if isinstance(search.channel, Jpeg) and search.channel.is_one_file else None
 
 
 def seeds_of(key: Key, name: str, message: int) -> "ReceiverSeeds":
@@ -80,7 +70,7 @@ class Sending:
         """Search once; the file's bytes, and what they hold. Raises SearchError for what would arrive too weak."""
         targets = {seeds_of(self.key, name, self.message): each for name, each in self.secrets.items()}
         stego = replace(scheme, search=search).embed(self.cover, targets, progress=self.progress)
-        jpeg = one_jpeg(search) if self.suffix in JPEG else None
+        jpeg = one_jpeg(search.channel) if self.suffix in JPEG else None
         if jpeg is not None:  # compressed already: what it prepared for has happened
             data, cover = jpeg.encode(stego), read_picture(jpeg.encode(self.cover))
             return data, self._check(data, scheme, cover, None)
@@ -130,7 +120,7 @@ class Sending:
             str(case): self._recovered(case(stego, draws), scheme, f" behind {case}")
             for case in (channel.cases() if channel else ())
         }
-        return Hidden(stego, self.message, compare(cover, stego), recovered, survives)
+        return Hidden(stego, self.message, compare(cover, stego), recovered, survives, data)
 
     def _recovered(self, received: Picture, scheme: "CsFnns", where: str) -> dict[str, Figures]:
         hint = "Try again with more steps or a larger beta: the next message has another cover and decoder."
@@ -188,15 +178,6 @@ def make_parcel(source: FileSource, name: str | None, avif: Avif) -> Parcel:
     return Parcel(name, packed, picture)
 
 
-def has_room(profile: Profile, packed: Sequence[bytes]) -> bool:
-    """Whether so much may fit into a cover with luck: no sub-pixel carries more than -1, 0 or 1 tell."""
-    from csfnns.coding import SLOTS
-    from csfnns.payloads.seal import TAG_BYTES
-
-    slot = 1.05 * 3 * profile.height * profile.width * log2(3) / 8 / SLOTS  # bytes; slots differ a little
-    return sum(1 + int((len(each) + TAG_BYTES) / slot) for each in packed) <= SLOTS
-
-
 @dataclass(frozen=True)
 class SendingFiles:
     """One message of files on its way."""
@@ -205,7 +186,7 @@ class SendingFiles:
     message: int
     parcels: Mapping[str, Parcel]
     cover: Picture
-    suffix: str
+    way: Way
 
     def send(self, *, own: bool) -> tuple[bytes, HiddenFile]:
         """The file's bytes, and what they hold; `own`: contents as they are, if they fit. Raises CapacityError."""
@@ -215,7 +196,7 @@ class SendingFiles:
             except CapacityError:
                 if all(each.picture is None for each in self.parcels.values()):
                     raise
-        most = self._room()
+        most = self.way.room(self.cover, len(self.parcels))
         return self._send(
             {
                 name: each.packed if each.picture is None else _pack_avif(each.picture, each.name, most)
@@ -223,33 +204,33 @@ class SendingFiles:
             }
         )
 
-    def _room(self) -> int:
-        """Bytes that leave the stego at AVIF_STEGO if each receiver has them."""
-        from csfnns.coding import SLOTS
-        from csfnns.schemes.direct import Direct
-
-        found = Direct().capacity(self.cover, [AVIF_STEGO]).at[AVIF_STEGO]
-        return found * (SLOTS // len(self.parcels)) // SLOTS
-
     def _send(self, packed: Mapping[str, bytes]) -> tuple[bytes, HiddenFile]:
         from csfnns.payloads.file import unpack
-        from csfnns.schemes.direct import Direct
 
         seeds = {name: seeds_of(self.key, name, self.message) for name in packed}
-        payloads = {seeds[name]: each for name, each in packed.items()}
-        data = encode_picture(Direct().embed(self.cover, payloads), self.suffix)
-        stego = read_picture(data)
+        data = self.way.embed(self.cover, {seeds[name]: each for name, each in packed.items()})
+        arrived = arrive(data)
         for name, each in packed.items():
-            if _sent(stego, self.cover, seeds[name]) != each:
+            if self._arrives(arrived, seeds[name]) != each:
                 hint = "Try again; if it happens twice, check this computer's memory."
                 raise SearchError(f"What {name} would get is not what was to be hidden.", hint)
+        stego = arrived.picture
+        figures = compare(self.way.plain(self.cover), stego)
         sent = {name: unpack(each) for name, each in packed.items()}
         recovered = {
             name: _compare_fitted(read_picture(sent[name].content), parcel.picture)
             for name, parcel in self.parcels.items()
             if parcel.picture is not None and packed[name] != parcel.packed
         }
-        return data, HiddenFile(stego, self.message, compare(self.cover, stego), sent, recovered)
+        way, survives = self.way.name, self.way.survives
+        return data, HiddenFile(stego, self.message, figures, sent, recovered, way, survives, data)
+
+    def _arrives(self, arrived: Arrived, seeds: "ReceiverSeeds") -> bytes | None:
+        """What a receiver will get, packed; None where it would be an error."""
+        try:
+            return self.way.extract(arrived, self.cover, seeds)
+        except DamagedError:
+            return None
 
 
 def _compare_fitted(shown: Picture, picture: Picture) -> Figures:
@@ -304,13 +285,3 @@ def _as_avif(picture: Picture, quality: int) -> bytes:
     buffer = BytesIO()
     Image.fromarray(picture).save(buffer, "AVIF", quality=quality, subsampling="4:4:4")
     return buffer.getvalue()
-
-
-def _sent(picture: Picture, cover: Picture, seeds: "ReceiverSeeds") -> bytes | None:
-    """What a receiver will get of a file, packed; None where it would be an error."""
-    from csfnns.schemes.direct import Direct
-
-    try:
-        return Direct().extract(picture, cover, seeds)
-    except NoMessageError:
-        return None

@@ -157,22 +157,27 @@ def test_a_file_may_come_from_standard_input(report: bytes, desk: Path) -> None:
         (
             "report.pdf -o a.png --survive jpeg:90",
             2,
-            "Only pictures that go by way of a search survive changes.",
+            "A stego of this key does not survive jpeg:90: its decoder is 'spectral'.",
         ),
         (
             "secret.png -o a.png --survive jpeg:90 --exact",
             2,
-            "Only pictures that go by way of a search survive",
+            "--survive and --exact do not go together: what goes exactly survives nothing.",
         ),
         (
             "report.pdf -o a.png --steps 5",
             2,
-            "--steps is for pictures: a file goes exactly, without a search.",
+            "--steps is for pictures that go by way of a search.",
         ),
         ("secret.png -o a.png --exact --faithful", 2, "--faithful is for pictures"),
         ("report.pdf -o a.png --as picture", 3, "report.pdf is not a picture that csfnns can read."),
         ("missing.pdf -o a.png", 3, "There is no file missing.pdf."),
-        ("report.pdf -o a.jpg", 3, ".jpg is a lossy format: it would destroy what is hidden."),
+        ("secret.png -o a.jpg", 3, ".jpg is a lossy format: it would destroy what is hidden."),
+        ("report.pdf -o a.gif", 3, ".gif keeps 256 colours only: it would destroy what is hidden."),
+        ("report.pdf -o a.jpg --quality 0", 2, "There is no JPEG quality 0."),
+        ("report.pdf -o a.jpg --grain", 2, "Grain is for lossless pictures."),
+        ("secret.png -o a.png --grain", 2, "--grain is for files, and pictures as files."),
+        ("secret.png -o a.jpg --quality 80", 2, "--quality is for files, and pictures as files."),
         ("large.bin -o a.png", 7, "3,0... bytes, packed, are more than a cover of 64x64 holds."),
     ],
 )
@@ -225,9 +230,18 @@ def test_the_capacity_is_told(transcript: Transcript, run: Run, report: bytes) -
         55.0 dB ... bytes
         50.0 dB 2,... bytes
         at most 2,... bytes
+        with --grain, 48.2 dB ... bytes
+        .jpg of quality 90, 50.0 dB ... bytes
+        .jpg of quality 90, 45.0 dB ... bytes
+        .jpg of quality 90, 40.0 dB ... bytes
         Measured on this key's check cover, 64x64; others differ a little. Files that compress may be larger; ...
     """)
-    shown = json.loads(run("csfnns capacity -k mine.key --json"))
+    shown = json.loads(run("csfnns capacity -k mine.key --quality 95 --json"))
+    assert shown["jpeg"]["quality"] == 95
+    assert 0 <= shown["jpeg"]["bytes_at_db"]["50"] < shown["jpeg"]["bytes_at_db"]["40"] < shown["most"]
+    assert shown["most"] < shown["grain"]
+    assert "survive" not in shown
+    assert "does not survive noise:1" in run("csfnns capacity -k mine.key --survive noise:1")
     sizes = [shown["bytes_at_db"][level] for level in ("65", "60", "55", "50")] + [shown["most"]]
     assert sizes == sorted(sizes)
     assert 2000 < shown["most"] < 64 * 64 * 3 * np.log2(3) / 8

@@ -67,6 +67,6 @@ def test_a_standard_key_does_not_promise_to_survive(transcript: Transcript) -> N
         ...
         $ csfnns hide secret.png -o stego.png -k home.key --survive jpeg:90
         error: A stego of this key does not survive jpeg:90: its decoder is 'spectral'.
-        hint: Make a key with --profile robust.
+        hint: Make a key with 'csfnns key new --profile robust'.
         [exit 2]
         """)

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 import csfnns
-from csfnns.cli import capacity, doctor, experiment, hide, key, measure, reveal, show, steganalysis
+from csfnns.cli import capacity, doctor, experiment, grain, hide, key, measure, reveal, show, steganalysis
 from csfnns.errors import Cancelled, CsfnnsError, UsageError
 
 
@@ -75,6 +75,7 @@ app.add_typer(steganalysis.app, name="steganalysis")
 app.command()(hide.hide)
 app.command()(reveal.reveal)
 app.command()(reveal.cover)
+app.command()(grain.grain)
 app.command()(capacity.capacity)
 app.command()(measure.measure)
 app.command()(doctor.doctor)

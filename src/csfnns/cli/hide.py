@@ -50,7 +50,16 @@ def hide(
         bool,
         typer.Option(
             "--exact",
-            help="Send a picture's own bytes; as AVIF if they do not fit, or with --as picture in any case.",
+            help="Send a picture's own bytes; as AVIF if they do not fit, or with --as picture in any case. With a key "
+            "of profile robust, files too: more fits, and nothing survives.",
+        ),
+    ] = False,
+    quality: options.Quality = None,
+    grain: Annotated[
+        bool,
+        typer.Option(
+            "--grain",
+            help="Leave such grain as decoys have (csfnns cover --decoy, csfnns grain): the same whatever is hidden.",
         ),
     ] = False,
     steps: Annotated[
@@ -80,24 +89,16 @@ def hide(
     texture: Annotated[
         float | None, typer.Option(metavar="0…1", help="How far changes go into the texture of the cover.")
     ] = None,
-    survive: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CHANNEL",
-            help="What the picture shall survive, with a key of profile robust: jpeg:75-95 (unless given), jpeg:90, "
-            "noise:2, resize:0.5, mismatch:0.05; a+b for one after another. Several times: any of them.",
-        ),
-    ] = None,
-    device: Annotated[
-        options.Device, typer.Option(help="Where the search runs; auto is cuda where there is one.")
-    ] = options.Device.auto,
+    survive: options.Survive = None,
+    device: options.SearchDevice = options.Device.auto,
     overwrite: options.Overwrite = False,
     json: options.AsJson = False,
 ) -> None:
     """Hide a picture, or any file, in a fresh cover of the key.
 
-    A picture goes by way of a search: its copy is close, however large it is. A file goes exactly, byte for byte;
-    'csfnns capacity' tells how much fits. If one of several secrets is no picture, all go exactly.
+    A picture goes by way of a search: its copy is close, however large it is. A file goes byte for byte, in pixels or
+    in a .jpg; with a key of profile robust so that it survives JPEG. 'csfnns capacity' tells how much fits. If one of
+    several secrets is no picture, all go as files.
 
     Nothing is written until the file was decoded as every receiver will decode it. Each call uses up one message
     number, so that no cover is used twice. --profile, --size, --bpp, --generator and --album go with a
@@ -109,21 +110,47 @@ def hide(
 
     from csfnns import api
 
-    avif, why = _way(secrets, as_, exact, survive)
+    if survive and exact:
+        raise UsageError(
+            "--survive and --exact do not go together: what goes exactly survives nothing.",
+            "Give one of them.",
+        )
+    avif, why = _kind(secrets, as_, exact)
     places: dict[str, Any] = {"out": out, "overwrite": overwrite}
     places |= {"album": album_for(owner, album), "model": model_for(owner, model)}
     if avif is not None:
         searched = {"--steps": steps, "--beta": beta, "--balance": balance, "--texture": texture}
         searched |= {"--faithful": faithful or None, "--invisible": invisible or None}
-        _refuse(searched | {"--target-stego": target_stego, "--target-recovered": target_recovered})
-        sent = api.hide_file(secrets, owner, avif=avif, **places)
+        searched |= {"--target-stego": target_stego, "--target-recovered": target_recovered}
+        hint = "Leave it out, or leave --exact and --as file out to hide a picture by a search."
+        _refuse(searched, "is for pictures that go by way of a search", hint)
+        with show.searching(json=json) as progress:
+            sent = api.hide_file(
+                secrets,
+                owner,
+                **places,
+                avif=avif,
+                survive=survive or None,
+                exact=exact,
+                quality=quality,
+                grain=grain,
+                device=options.torch_device(device) if owner.profile.decoder == "robust" else "cpu",
+                progress=progress,
+            )
         _tell_files(sent, out, why, needed=avif == "needed", json=json)
         return
+    hint = "Leave it out, or send the picture's own bytes: --exact."
+    _refuse({"--quality": quality}, "is for files, and pictures as files", hint)
+    if grain:
+        dialled = {"--beta": beta, "--balance": balance, "--texture": texture, "--target-stego": target_stego}
+        dialled |= {"--faithful": faithful or None, "--invisible": invisible or None}
+        dialled |= {"--target-recovered": target_recovered}
+        _refuse(dialled, "changes nothing with --grain, which has one strength", "Give one of them.")
     dial = _balance(faithful, invisible, balance)
     if dial and (target_stego is not None or target_recovered is not None):
         raise UsageError("A target turns the dial by itself.", "Give a target, or a place on the dial.")
     search = _search(owner, dial, steps=steps, beta=beta, texture=texture)
-    where = _device(device)
+    where = options.torch_device(device)
     with show.searching(json=json) as progress:
         hidden = api.hide(
             secrets,
@@ -131,6 +158,7 @@ def hide(
             **places,
             search=search,
             survive=survive or None,
+            grain=grain,
             target_stego=target_stego,
             target_recovered=target_recovered,
             device=where,
@@ -174,30 +202,24 @@ def _source(name: str) -> "FileSource":
     return sys.stdin.buffer.read(MAX_CONTENT + 1)
 
 
-def _way(
-    secrets: "FileSource | Mapping[str, FileSource]",
-    as_: options.As | None,
-    exact: bool,
-    survive: list[str] | None,
+def _kind(
+    secrets: "FileSource | Mapping[str, FileSource]", as_: options.As | None, exact: bool
 ) -> "tuple[Avif | None, str]":
-    """When pictures become AVIF, None for a search instead; and why that way. Raises UsageError."""
+    """When pictures among files become AVIF, None for pictures by a search; and why that."""
     from csfnns.api import is_picture
 
     sources = list(secrets.values()) if isinstance(secrets, Mapping) else [secrets]
     pictures = sum(map(is_picture, sources))
-    if survive and (exact or as_ is options.As.file or pictures < len(sources)):
-        hint = "Leave --survive out and send the result unchanged, or hide pictures without --exact."
-        raise UsageError("Only pictures that go by way of a search survive changes.", hint)
-    if survive:
-        return None, ""
     if as_ is options.As.picture:
         return ("always", "as asked") if exact else (None, "")
     if as_ is options.As.file:
         return "never", "as asked"
-    if exact:
-        return "needed", "as asked"
     if pictures == len(sources):
-        return None, "; it went as a picture, and --exact sends the file's own bytes"
+        return (
+            ("needed", "as asked")
+            if exact
+            else (None, "; it went as a picture, and --exact sends the file's own bytes")
+        )
     return (
         ("needed", "since one of the secrets is no picture")
         if pictures
@@ -205,12 +227,11 @@ def _way(
     )
 
 
-def _refuse(searched: Mapping[str, object]) -> None:
-    """Raise UsageError if one of the options of a search was given."""
-    for name, value in searched.items():
+def _refuse(given: Mapping[str, object], reason: str, hint: str) -> None:
+    """Raise UsageError if one of these options was given."""
+    for name, value in given.items():
         if value is not None:
-            hint = "Leave it out, or leave --exact and --as file out to hide a picture by a search."
-            raise UsageError(f"{name} is for pictures: a file goes exactly, without a search.", hint)
+            raise UsageError(f"{name} {reason}.", hint)
 
 
 def _balance(faithful: bool, invisible: bool, balance: float | None) -> float:
@@ -231,12 +252,18 @@ def _search(key: "Key", balance: float, **settings: float | None) -> "Search":
     return dataclasses.replace(preset(key.profile), **given).balanced(balance)
 
 
-def _device(device: options.Device) -> str:
-    if device is not options.Device.auto:
-        return device.value
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+_WHERE = {
+    "pixels": "",
+    "grain": "; as grain",
+    "jpeg": "; in the coefficients of the JPEG",
+    "bits": "; it survives, since the key is robust",
+}
+_CARE = {
+    "pixels": "Send it as a file, unchanged: one changed pixel can destroy what is in it.",
+    "grain": "Send it as a file, unchanged: one changed pixel can destroy what is in it.",
+    "jpeg": "Send it as a file, unchanged: encoded again, even as a JPEG, it holds nothing.",
+    "bits": "Send it as a file, unchanged: it is the JPEG that it was prepared for.",
+}
 
 
 def _tell_files(hidden: "HiddenFile", out: Path, why: str, *, needed: bool, json: bool) -> None:
@@ -244,19 +271,19 @@ def _tell_files(hidden: "HiddenFile", out: Path, why: str, *, needed: bool, json
         show.text(f"{out}: message {hidden.message}")
         for name in hidden.sent:
             reason = "since its own bytes do not fit" if name in hidden.recovered and needed else why
-            show.text(f"{name} gets {_what(hidden, name)}, {reason}.")
+            show.text(f"{name} gets {_what(hidden, name)}, {reason}{_WHERE[hidden.way]}.")
         show.figures_table({"stego against cover": hidden.stego})
         show.text(f"Stego, {show.decibels(hidden.stego.psnr)}: {show.about_stego(hidden.stego.psnr)}.")
-        show.text("Send it as a file, unchanged: one changed pixel can destroy what is in it.")
+        survives = f"It was read behind {', '.join(hidden.survives)} too. With --exact more fits, and nothing survives."
+        show.text(survives if hidden.survives else _CARE[hidden.way])
         return
     sent: dict[str, Any] = {}
     for name, file in hidden.sent.items():
         figures = hidden.recovered.get(name)
         about = {"name": file.name, "bytes": len(file.content), "exact": figures is None}
         sent[name] = about | ({} if figures is None else {"recovered": show.figures_json(figures)})
-    show.as_json(
-        {"file": str(out), "message": hidden.message, "stego": show.figures_json(hidden.stego), "sent": sent}
-    )
+    content = {"file": str(out), "message": hidden.message, "stego": show.figures_json(hidden.stego)}
+    show.as_json(content | {"sent": sent, "way": hidden.way, "survives": list(hidden.survives)})
 
 
 def _what(hidden: "HiddenFile", name: str) -> str:

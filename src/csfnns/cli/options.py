@@ -73,7 +73,7 @@ Model: TypeAlias = Annotated[
 ]
 
 PictureOut: TypeAlias = Annotated[
-    Path, typer.Option("--out", "-o", metavar="FILE", help="Picture to write: .png or .webp.")
+    Path, typer.Option("--out", "-o", metavar="FILE", help="Picture to write: .png, .webp or .jpg.")
 ]
 SecretOut: TypeAlias = Annotated[
     str,
@@ -84,8 +84,31 @@ SecretOut: TypeAlias = Annotated[
         help="File to write: .png or .webp for a picture. In a folder, it is called as the sender called it.",
     ),
 ]
+Survive: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CHANNEL",
+        help="What the picture shall survive, with a key of profile robust: jpeg:75-95 (unless given), jpeg:90, "
+        "noise:2, resize:0.5, mismatch:0.05; a+b for one after another. Several times: any of them.",
+    ),
+]
+Quality: TypeAlias = Annotated[
+    int | None, typer.Option(metavar="1…100", help="Of a .jpg that holds a file; 90 unless given.")
+]
+SearchDevice: TypeAlias = Annotated[
+    Device, typer.Option("--device", help="Where the search runs; auto is cuda where there is one.")
+]
 Overwrite: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+def torch_device(device: Device) -> str:
+    """Name of a device for torch."""
+    if device is not Device.auto:
+        return device.value
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -2,13 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from csfnns.cli import options, show
 from csfnns.cli.unlock import Choices, album_for, model_for, unlock
-from csfnns.errors import PictureError
+from csfnns.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
     from csfnns.api import Revealed, RevealedFile
@@ -51,9 +51,12 @@ def reveal(
     owner = unlock(key, passphrase, passphrase_file, insist, chosen, json=json)
 
     from csfnns import api
+    from csfnns.output import check_place
 
+    if out.endswith(os.sep) and not os.path.isdir(out):
+        raise PictureError(f"There is no folder {out}.", "Make it first, or choose another.")
     if not os.path.isdir(out):
-        _check_place(out, stego, overwrite=overwrite)
+        check_place(Path(out), overwrite=overwrite, inputs=[stego])
     found = api.reveal(
         stego,
         owner,
@@ -64,7 +67,7 @@ def reveal(
         denoise=denoise,
     )
     path = Path(out) / found.file_name if os.path.isdir(out) else Path(out)
-    _check_place(path, stego, overwrite=overwrite)
+    check_place(path, overwrite=overwrite, inputs=[stego])
     found.save(path, overwrite=overwrite)
     content = {"file": str(path), "message": found.message, "receiver": found.receiver}
     if isinstance(found, api.RevealedFile):
@@ -94,13 +97,22 @@ def cover(
     generator: options.Generator = None,
     album: options.Album = None,
     model: options.Model = None,
+    decoy: Annotated[
+        bool,
+        typer.Option(
+            "--decoy",
+            help="Write a fresh cover with grain that hides nothing, to send among those that do.",
+        ),
+    ] = False,
     overwrite: options.Overwrite = False,
     json: options.AsJson = False,
 ) -> None:
-    """Show the fingerprint of the key's check cover, in words.
+    """Show the fingerprint of the key's check cover, in words; or make a decoy.
 
     Both ends do this once and compare the words, on the phone for instance: the same words mean the same covers
     (cover key, size and generator). 'csfnns key show' names the receiver. The check cover is message 0, never sent.
+
+    A decoy uses up a message number, and cannot be told from what 'csfnns hide --grain' writes without the key.
     """
     chosen = Choices(profile, size, bpp, generator, album)
     owner = unlock(key, passphrase, passphrase_file, insist, chosen, json=json)
@@ -108,9 +120,19 @@ def cover(
     from csfnns import api
     from csfnns.output import check_output_name, write_picture
 
+    places: dict[str, Any] = {"album": album_for(owner, album), "model": model_for(owner, model)}
+    if decoy:
+        if out is None:
+            raise UsageError("A decoy is a file to send.", "Name it: -o FILE.")
+        made = api.make_decoy(owner, out=out, overwrite=overwrite, **places)
+        if json:
+            show.as_json({"file": str(out), "message": made.message})
+        else:
+            show.text(f"{out}: message {made.message}, which hides nothing")
+        return
     if out is not None:
         check_output_name(out, overwrite=overwrite)
-    check = api.make_cover(owner, album=album_for(owner, album), model=model_for(owner, model))
+    check = api.make_cover(owner, **places)
     if out is not None:
         write_picture(check.picture, out, overwrite=overwrite)
     if json:
@@ -119,21 +141,6 @@ def cover(
         return
     show.text(check.fingerprint)
     show.text("The other end must get the same words. Never send this cover with a secret in it.")
-
-
-def _check_place(path: str | Path, stego: str, *, overwrite: bool) -> None:
-    """Raise PictureError where nothing can be written, before there is something to write."""
-    folder = str(path) if str(path).endswith(os.sep) else str(Path(path).parent)
-    if not os.path.isdir(folder):
-        raise PictureError(f"There is no folder {folder}.", "Make it first, or choose another.")
-    if os.path.exists(path) and os.path.exists(stego) and os.path.samefile(path, stego):
-        raise PictureError(f"{path} is one of the inputs.", "Choose another output name.")
-    if os.path.isdir(path):
-        raise PictureError(f"{path} is a folder.", "Choose another output name.")
-    if os.path.lexists(path) and not overwrite:
-        raise PictureError(
-            f"{path} already exists.", "Choose another name, or allow overwriting: --overwrite."
-        )
 
 
 def _explain_file(found: "RevealedFile", path: Path) -> None:

@@ -25,6 +25,9 @@ KINDS = 3
 GRAIN = 3
 """Grain is at most this many levels."""
 
+GRAIN_SIGMA = Fraction(1)
+"""σ in levels of the grain that decoys, files and pictures share: version 1 of the law (docs/grain.md)."""
+
 _DIGITS = Context(prec=50)
 
 

@@ -17,7 +17,8 @@ _PEAK = 255.0
 def carried(model: Model, counts: I64, rate: int, deviations: float) -> float:
     """Bits that so many sub-pixels of each class carry at a rate, less some standard deviations; counts (C,)."""
     mean, variance = entropies(model.laws(rate))
-    return float(counts @ mean - deviations * np.sqrt(counts @ variance))
+    # Of laws with equal chances the variance is 0, and rounding may leave it below.
+    return float(counts @ mean - deviations * np.sqrt(max(float(counts @ variance), 0.0)))
 
 
 def least_rate(model: Model, counts: I64, bits: float, deviations: float) -> int:

@@ -56,13 +56,16 @@ class CsFnns:
 
     def check(self, secrets: Sequence[Picture]) -> None:
         """Raise CapacityError or UsageError for what `embed` would certainly refuse or fail at."""
-        robust = self.profile.decoder == "robust"
-        room, need = 6.0 if robust else 24.0, len(secrets) * float(self.profile.bpp)
+        room, hint = 24.0, "--bpp 6 for up to 4 secrets, 1.5 for 8."
+        if self.profile.decoder == "robust":
+            room, hint = 6.0, "--bpp 1.5 for up to 4 secrets."
+        elif self.search is not None and self.search.space == "grain" and len(secrets) > 1:
+            room, hint = 18.0, "--bpp 6 for up to 3 secrets, 1.5 for 8; or leave --grain out."
+        need = len(secrets) * float(self.profile.bpp)
         if need > room:
             raise CapacityError(
                 f"{len(secrets)} secrets of {self.profile.bpp} bits a cover pixel are more than a cover's {room:.0f}.",
-                "Hide fewer at once, or make a key with fewer bits: "
-                + ("--bpp 1.5 for up to 4 secrets." if robust else "--bpp 6 for up to 4 secrets, 1.5 for 8."),
+                f"Hide fewer at once, or make a key with fewer bits: {hint}",
             )
         try:
             kind = torch.empty(0, device=self.device).device.type

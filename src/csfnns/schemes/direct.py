@@ -17,7 +17,7 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from csfnns.coding import Model, ModelName, capacity_at, grain_delta, make_model, slots
+from csfnns.coding import GRAIN_SIGMA, Model, ModelName, capacity_at, grain_delta, make_model, slots
 from csfnns.errors import NoMessageError, UsageError
 from csfnns.picture import Picture, check_picture
 from csfnns.schemes._direct import (
@@ -44,7 +44,7 @@ class Direct:
     """Bytes for up to eight receivers, exact or an error. Both ends choose the same settings."""
 
     model: ModelName = "cost"
-    sigma: float = 1.0
+    sigma: float = float(GRAIN_SIGMA)
     """Of the grain, in levels, 0.5…2: for model `grain` only."""
 
     def __post_init__(self) -> None:

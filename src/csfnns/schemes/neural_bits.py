@@ -89,6 +89,13 @@ class NeuralBits:
             raise UsageError(f"The decoder {self.profile.decoder!r} carries no bits through a channel.", hint)
         if not 0 < self.strength < math.inf:
             raise UsageError(f"There is no strength {self.strength}.", "Give a factor such as 2.")
+        try:
+            kind = torch.empty(0, device=self.device).device.type
+            if kind not in ("cpu", "cuda"):
+                raise RuntimeError(f"{kind} has no search")
+        except (RuntimeError, AssertionError) as error:  # torch raises either, by device and build
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"The device {self.device!r} cannot be used: {reason}.", "Try 'cpu'.") from error
 
     def embed(
         self, cover: Picture, payloads: Mapping[ReceiverSeeds, bytes], *, progress: Progress | None = None
@@ -139,25 +146,45 @@ class NeuralBits:
         sealed = body.decode(codec.decode_body(output, body.sent), seeds)
         return unseal(sealed, seeds.header, header)
 
-    def losses(self, stego: Picture, cover: Picture, payloads: Mapping[ReceiverSeeds, bytes]) -> list[str]:
-        """Cases of the channel behind which a receiver does not get his bytes, such as "jpeg:75/420"."""
-        lost = []
-        for case in self.channel.cases():
-            received = case(stego, np.random.default_rng(0))
-            try:
-                same = all(self.extract(received, cover, seeds) == data for seeds, data in payloads.items())
-            except NoMessageError:
-                same = False
-            if not same:
-                lost.append(str(case))
-        return lost
+    def delivers(self, received: Picture, cover: Picture, payloads: Mapping[ReceiverSeeds, bytes]) -> bool:
+        """Whether each receiver gets his bytes from a picture as it arrived."""
+        try:
+            return all(self.extract(received, cover, seeds) == data for seeds, data in payloads.items())
+        except NoMessageError:
+            return False
+
+    def losses(
+        self,
+        stego: Picture,
+        cover: Picture,
+        payloads: Mapping[ReceiverSeeds, bytes],
+        draws: np.random.Generator | None = None,
+    ) -> list[str]:
+        """Cases of the channel behind which a receiver does not get his bytes, such as "jpeg:75/420".
+
+        `draws` draws what they leave open; None: the same each time.
+        """
+        draws = draws or np.random.default_rng(0)
+        return [
+            str(case)
+            for case in self.channel.cases()
+            if not self.delivers(case(stego, draws), cover, payloads)
+        ]
 
     @property
     def room(self) -> int:
         """Bytes that have a place, whether or not they survive."""
-        return max(self._most(len(_BODY_RATES) - 1), 0)
+        return self.room_for(1)
 
-    def capacity(self, cover: Picture) -> int:
+    def room_for(self, receivers: int) -> int:
+        """Bytes that have a place for each of so many receivers, whether or not they survive."""
+        return max(self._most(len(_BODY_RATES) - 1, receivers), 0)
+
+    def safe_for(self, receivers: int) -> int:
+        """Bytes that have a place for each of so many receivers in the code that corrects most."""
+        return max(self._most(0, receivers), 0)
+
+    def capacity(self, cover: Picture, *, progress: Progress | None = None) -> int:
         """Bytes for one receiver that survive every case of the channel in this very cover; 0 where none do.
 
         Measured: a search for each of the code's rates, highest first, until what fills the cover at that rate survives.
@@ -169,7 +196,7 @@ class NeuralBits:
             if most <= 0:
                 continue
             sent = {seeds: root.stream().take(most)}
-            if not self.losses(self.embed(cover, sent), cover, sent):
+            if not self.losses(self.embed(cover, sent, progress=progress), cover, sent):
                 return most
         return 0
 
@@ -178,9 +205,14 @@ class NeuralBits:
         outputs = 3 * math.prod(self.profile.secret_size)
         return BitCodec(outputs, HEADER_BITS + _HEADER_RATE.parities(HEADER_BITS))
 
-    def _most(self, rate: int) -> int:
+    def _places(self, receivers: int) -> int:
+        """Bits of words that each of so many receivers may have; negative where there is no place for a header."""
+        codec = self._codec
+        return codec.outputs // receivers - codec.outputs + codec.room
+
+    def _most(self, rate: int, receivers: int = 1) -> int:
         """Bytes that fill the cover at a rate; negative where nothing fits."""
-        room = self._codec.room
+        room = self._places(receivers)
         length = room * _BODY_RATES[rate].numerator // _BODY_RATES[rate].denominator // 8 - TAG_BYTES
         while length >= 0 and _Body(length, rate).sent > room:
             length -= 1
@@ -191,7 +223,7 @@ class NeuralBits:
         if not payloads:
             raise UsageError("There is nothing to hide.", "Give bytes for a receiver.")
         codec, jobs = self._codec, []
-        room = codec.outputs // len(payloads) - codec.outputs + codec.room
+        room = self._places(len(payloads))
         for seeds, data in payloads.items():
             bodies = (_Body(len(data), rate) for rate in range(len(_BODY_RATES)))
             body = next((body for body in bodies if body.sent <= room), None)

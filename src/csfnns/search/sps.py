@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from csfnns.coding import GRAIN_SIGMA
 from csfnns.errors import Cancelled, SearchError, UsageError
 from csfnns.profile import Profile
 from csfnns.search.adam import Adam
@@ -39,7 +40,7 @@ class Search:
     """ε of Eq. 3: largest change of a pixel, in [0, 1]."""
     space: Literal["tanh", "grid", "grain"] = "grid"
     """tanh: as the paper; grid: whole grey levels in the end; grain: these, of a decoy's values (grain.py)."""
-    sigma: float = 1.0
+    sigma: float = float(GRAIN_SIGMA)
     """Of the grain, in levels."""
     learning_rate: float = 0.4
     schedule: Literal["halving", "cosine"] = "cosine"

@@ -1,0 +1,454 @@
+"""The ways of bytes into the file that is sent, and out of what arrived.
+
+    pixels   in the levels of a .png or .webp, by direct coding      grain: the same, with δ of the law of grain
+    jpeg     in the coefficients of a .jpg, by direct coding
+    bits     through the network of a key of profile robust, by a search: survives what it is prepared for
+
+A sender chooses one (`choose`). Nothing in the file says which, so a receiver tries all that there can be (`to_read`).
+They share the seal, and so a check value that is right in one is right.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import log2
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from csfnns.errors import CapacityError, DamagedError, NoMessageError, PictureError, SearchError, UsageError
+from csfnns.jpeg_file import (
+    check_jpeglib,
+    has_jpeglib,
+    is_jpeg,
+    jpeg_start,
+    read_coefficients,
+    write_coefficients,
+)
+from csfnns.output import JPEG, encode_picture
+from csfnns.picture import Picture, read_picture
+from csfnns.profile import Profile
+from csfnns.results import WayName
+
+if TYPE_CHECKING:
+    from csfnns.coding.jpeg import Coefficients
+    from csfnns.schemes import Direct, DirectJpeg, NeuralBits, ReceiverSeeds
+    from csfnns.search import Channel, Jpeg, Progress
+
+QUALITY = 90
+"""Of a JPEG file, unless said."""
+
+AVIF_STEGO: dict[WayName, float] = {"pixels": 55.0, "jpeg": 40.0}
+"""An AVIF is as large as leaves the stego at this PSNR in dB, where it is one receiver's; against the same JPEG file
+without a message, if it is one. Other ways change as much whatever they carry, or know only what has a place."""
+
+_STRENGTHS = (1.0, 1.7, 3.0)  # of searches for bits, one after another until all cases are exact
+_PIXEL_BITS = log2(3)  # of a sub-pixel or a coefficient, at most: it stays, goes up or goes down
+_GRAIN_BITS = 2.05  # the entropy of normal grain of σ = 1
+_UNEVEN = 1.05  # the eighths of a cover differ a little
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A stego as it arrived."""
+
+    picture: Picture
+    """uint8 (H, W, 3)."""
+    jpeg: bytes | None = None
+    """The file, if it is a JPEG."""
+
+    @cached_property
+    def coefficients(self) -> "Coefficients | None":
+        """Of the file; None where it is no JPEG, one that csfnns never writes, or jpeglib is missing."""
+        if self.jpeg is None or not has_jpeglib():
+            return None
+        try:
+            return read_coefficients(self.jpeg)
+        except (NoMessageError, PictureError):
+            return None
+
+    @property
+    def lacks_jpeglib(self) -> bool:
+        """Whether there may be more in it than can be read without jpeglib."""
+        return self.jpeg is not None and not has_jpeglib()
+
+
+def arrive(source: Any) -> Arrived:
+    """Read whatever `read_picture` reads. Raises PictureError."""
+    picture = read_picture(source)
+    if isinstance(source, bytes):
+        return Arrived(picture, source if is_jpeg(source) else None)
+    if isinstance(source, str | os.PathLike) and jpeg_start(Path(source)):
+        return Arrived(picture, Path(source).read_bytes())
+    return Arrived(picture)
+
+
+class Way(Protocol):
+    """How bytes go."""
+
+    @property
+    def name(self) -> WayName:
+        """Of the way."""
+        ...
+
+    @property
+    def survives(self) -> tuple[str, ...]:
+        """What may happen to the file: `embed` tried each."""
+        ...
+
+    def has_room(self, sizes: Sequence[int]) -> bool:
+        """Whether so many bytes, for each receiver, may fit into a cover with luck."""
+        ...
+
+    def too_much(self, size: int) -> CapacityError:
+        """What to say where they certainly do not."""
+        ...
+
+    def room(self, cover: Picture, receivers: int) -> int:
+        """Bytes that an AVIF for each of so many receivers may have."""
+        ...
+
+    def embed(self, cover: Picture, payloads: "Mapping[ReceiverSeeds, bytes]") -> bytes:
+        """File to send. Raises CapacityError, SearchError, UsageError and Cancelled."""
+        ...
+
+    def plain(self, cover: Picture) -> Picture:
+        """What to compare the stego with: the cover as such a file shows it without a message."""
+        ...
+
+    def is_likely(self, arrived: Arrived, cover: Picture) -> bool:
+        """Whether to look here before looking for a picture by a search."""
+        ...
+
+    def extract(self, arrived: Arrived, cover: Picture, seeds: "ReceiverSeeds") -> bytes | None:
+        """Bytes for one receiver, None where there are none. Raises DamagedError when they were changed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """In the levels of a lossless picture."""
+
+    profile: Profile
+    suffix: str = ".png"
+    grain: bool = False
+
+    @property
+    def name(self) -> WayName:
+        """Of the way."""
+        return "grain" if self.grain else "pixels"
+
+    @property
+    def survives(self) -> tuple[str, ...]:
+        """What may happen to the file: `embed` tried each."""
+        return ()
+
+    def has_room(self, sizes: Sequence[int]) -> bool:
+        """Whether so many bytes, for each receiver, may fit into a cover with luck."""
+        return _slots_do(self.profile, sizes, 3 * (_GRAIN_BITS if self.grain else _PIXEL_BITS))
+
+    def too_much(self, size: int) -> CapacityError:
+        """What to say where they certainly do not."""
+        hint = "Send less, or make a key with a larger --size: 'csfnns capacity' tells how much fits."
+        return CapacityError(f"{_amount(size, self.profile)} holds.", hint)
+
+    def room(self, cover: Picture, receivers: int) -> int:
+        """Bytes that an AVIF for each of so many receivers may have."""
+        if self.grain:
+            return _share(self._scheme.capacity(cover, ()).most, receivers)
+        level = AVIF_STEGO["pixels"]
+        return _share(self._scheme.capacity(cover, [level]).at[level], receivers)
+
+    def embed(self, cover: Picture, payloads: "Mapping[ReceiverSeeds, bytes]") -> bytes:
+        """File to send. Raises CapacityError, SearchError, UsageError and Cancelled."""
+        return encode_picture(self._scheme.embed(cover, payloads), self.suffix)
+
+    def plain(self, cover: Picture) -> Picture:
+        """The cover as such a file shows it without a message."""
+        return cover
+
+    def is_likely(self, arrived: Arrived, cover: Picture) -> bool:
+        """Whether to look here before looking for a picture by a search."""
+        # A file changes levels by one at most without grain, a picture by a search nearly always some by more.
+        same = arrived.picture.shape == cover.shape
+        return not self.grain and same and np.abs(arrived.picture.astype(np.int16) - cover).max() <= 1
+
+    def extract(self, arrived: Arrived, cover: Picture, seeds: "ReceiverSeeds") -> bytes | None:
+        """Bytes for one receiver, None where there are none. Raises DamagedError when they were changed."""
+        return _or_none(lambda: self._scheme.extract(arrived.picture, cover, seeds))
+
+    @property
+    def _scheme(self) -> "Direct":
+        from csfnns.schemes import Direct
+
+        return Direct("grain" if self.grain else "cost")
+
+
+@dataclass(frozen=True)
+class JpegFile:
+    """In the coefficients of a JPEG file."""
+
+    profile: Profile
+    quality: int = QUALITY
+
+    @property
+    def name(self) -> WayName:
+        """Of the way."""
+        return "jpeg"
+
+    @property
+    def survives(self) -> tuple[str, ...]:
+        """What may happen to the file: `embed` tried each."""
+        return ()
+
+    def has_room(self, sizes: Sequence[int]) -> bool:
+        """Whether so many bytes, for each receiver, may fit into a cover with luck."""
+        return _slots_do(
+            self.profile, sizes, 1.5 * _PIXEL_BITS
+        )  # chrominance has a quarter of the pixels, twice
+
+    def too_much(self, size: int) -> CapacityError:
+        """What to say where they certainly do not."""
+        hint = "A .png holds more, and so does a key with a larger --size: 'csfnns capacity' tells how much."
+        return CapacityError(f"{_amount(size, self.profile)} holds as a JPEG.", hint)
+
+    def room(self, cover: Picture, receivers: int) -> int:
+        """Bytes that an AVIF for each of so many receivers may have."""
+        level = AVIF_STEGO["jpeg"]
+        return _share(self._scheme.capacity(cover, [level]).at[level], receivers)
+
+    def embed(self, cover: Picture, payloads: "Mapping[ReceiverSeeds, bytes]") -> bytes:
+        """File to send. Raises CapacityError, SearchError, UsageError and Cancelled."""
+        return write_coefficients(self._scheme.embed(cover, payloads))
+
+    def plain(self, cover: Picture) -> Picture:
+        """The cover as such a file shows it without a message."""
+        return read_picture(write_coefficients(self._scheme.plain(cover)))
+
+    def is_likely(self, arrived: Arrived, cover: Picture) -> bool:
+        """Whether to look here before looking for a picture by a search."""
+        return self.profile.decoder != "robust"  # whose pictures and bits often arrive as a JPEG
+
+    def extract(self, arrived: Arrived, cover: Picture, seeds: "ReceiverSeeds") -> bytes | None:
+        """Bytes for one receiver, None where there are none. Raises DamagedError when they were changed."""
+        coefficients = arrived.coefficients
+        if coefficients is None:
+            return None
+        return _or_none(lambda: self._scheme.extract(coefficients, cover, seeds))
+
+    @property
+    def _scheme(self) -> "DirectJpeg":
+        from csfnns.schemes import DirectJpeg
+
+        return DirectJpeg(self.quality)
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Through the network of a key of profile robust."""
+
+    scheme: "NeuralBits"
+    suffix: str = ".png"
+    progress: "Progress | None" = None
+
+    @property
+    def name(self) -> WayName:
+        """Of the way."""
+        return "bits"
+
+    @property
+    def survives(self) -> tuple[str, ...]:
+        """What may happen to the file: `embed` tried each."""
+        return () if self._jpeg else tuple(map(str, self.scheme.channel.cases()))
+
+    def has_room(self, sizes: Sequence[int]) -> bool:
+        """Whether so many bytes, for each receiver, may fit into a cover with luck."""
+        return max(sizes) <= self.scheme.room_for(len(sizes))
+
+    def too_much(self, size: int) -> CapacityError:
+        """What to say where they certainly do not."""
+        return CapacityError(
+            f"{_amount(size, self.scheme.profile)} carries so that it survives.",
+            f"At most {self.scheme.room:,} bytes, packed, have a place in it, which receivers share. Send less, make a"
+            " key with a larger --size, or say --exact: then more fits, and nothing survives.",
+        )
+
+    def room(self, cover: Picture, receivers: int) -> int:
+        """Bytes that an AVIF for each of so many receivers may have."""
+        return self.scheme.safe_for(receivers)
+
+    def embed(self, cover: Picture, payloads: "Mapping[ReceiverSeeds, bytes]") -> bytes:
+        """File to send. Raises CapacityError, SearchError, UsageError and Cancelled."""
+        draws = np.random.default_rng(0)
+        lost: list[str] = []
+        for strength in _STRENGTHS:
+            scheme = replace(self.scheme, strength=strength * self.scheme.strength)
+            stego = scheme.embed(cover, payloads, progress=self.progress)
+            data = self._jpeg.encode(stego) if self._jpeg else encode_picture(stego, self.suffix)
+            lost = self._losses(read_picture(data), cover, payloads, draws)
+            if not lost:
+                return data
+        raise SearchError(
+            f"What is hidden could not be read {', '.join(lost)}.",
+            "Prepare for less, send less, or make a key with a larger --size. With --exact more fits, and nothing"
+            " survives.",
+        )
+
+    def plain(self, cover: Picture) -> Picture:
+        """The cover as such a file shows it without a message."""
+        return read_picture(self._jpeg.encode(cover)) if self._jpeg else cover
+
+    def is_likely(self, arrived: Arrived, cover: Picture) -> bool:
+        """Whether to look here before looking for a picture by a search."""
+        return False
+
+    def extract(self, arrived: Arrived, cover: Picture, seeds: "ReceiverSeeds") -> bytes | None:
+        """Bytes for one receiver, None where there are none. Raises DamagedError when they were changed."""
+        return _or_none(lambda: self.scheme.extract(arrived.picture, cover, seeds))
+
+    @property
+    def _jpeg(self) -> "Jpeg | None":
+        """What it is prepared for, if the file is to be that very JPEG."""
+        return one_jpeg(self.scheme.channel) if self.suffix in JPEG else None
+
+    def _losses(
+        self,
+        sent: Picture,
+        cover: Picture,
+        payloads: "Mapping[ReceiverSeeds, bytes]",
+        draws: np.random.Generator,
+    ) -> list[str]:
+        """Cases in which somebody would not get his bytes."""
+        if not self.scheme.delivers(sent, cover, payloads):
+            return ["as it is"]
+        # A JPEG file is compressed already: what it is prepared for has happened.
+        lost = [] if self._jpeg else self.scheme.losses(sent, cover, payloads, draws)
+        return [f"behind {case}" for case in lost]
+
+
+def choose(
+    profile: Profile,
+    suffix: str,
+    *,
+    survive: Sequence[str] = (),
+    exact: bool = False,
+    quality: int | None = None,
+    grain: bool = False,
+    device: str = "cpu",
+    progress: "Progress | None" = None,
+) -> Way:
+    """Way for files into a file with this suffix; "" for none.
+
+    A key of profile robust sends bits unless `exact`. Raises UsageError for what does not go together, and without
+    jpeglib if it is needed; PictureError for a .jpg that bits cannot go into.
+    """
+    jpeg = suffix in JPEG or (not suffix and quality is not None)
+    direct = {"--quality": quality is not None, "--grain": grain}
+    if survive and exact:
+        raise UsageError(
+            "--survive and --exact do not go together: what goes exactly survives nothing.",
+            "Give one of them.",
+        )
+    if survive:
+        check_robust(profile, ", ".join(survive))
+    if profile.decoder == "robust" and not exact:
+        for option, given in direct.items():
+            if given:
+                hint = "Say --exact too; or leave it out, so that the file survives."
+                raise UsageError(f"{option} goes with direct coding, and this key's files survive.", hint)
+        return _bits(profile, suffix, survive, device, progress)
+    if not jpeg and quality is not None:
+        raise UsageError(f"--quality is of a JPEG file, not of a {suffix}.", "Name the file .jpg.")
+    if not jpeg:
+        return Pixels(profile, suffix or ".png", grain)
+    if grain:
+        raise UsageError(
+            "Grain is for lossless pictures.", "Name the file .png or .webp, or leave --grain out."
+        )
+    check_jpeglib()
+    from csfnns.coding.jpeg import standard_tables
+
+    way = JpegFile(profile, QUALITY if quality is None else quality)
+    standard_tables(way.quality)
+    return way
+
+
+def to_read(profile: Profile, arrived: Arrived) -> list[Way]:
+    """Ways to look for bytes, in this order."""
+    ways: list[Way] = []
+    if arrived.jpeg is not None:
+        ways.append(JpegFile(profile))
+    if profile.decoder == "robust":
+        ways.append(_bits(profile, ".png", (), "cpu", None))
+    return [*ways, Pixels(profile), Pixels(profile, grain=True)]
+
+
+def check_robust(profile: Profile, wanted: str) -> None:
+    """Raise UsageError unless a stego of this profile survives anything."""
+    if profile.decoder != "robust":
+        raise UsageError(
+            f"A stego of this key does not survive {wanted}: its decoder is {profile.decoder!r}.",
+            "Make a key with 'csfnns key new --profile robust'.",
+        )
+
+
+def one_jpeg(channel: "Channel | None") -> "Jpeg | None":
+    """The channel, if it is one kind of JPEG file."""
+    from csfnns.search import Jpeg
+
+    return channel if isinstance(channel, Jpeg) and channel.is_one_file else None
+
+
+def check_suffix(profile: Profile, suffix: str, channel: "Channel | None") -> None:
+    """Raise PictureError where a search cannot write a .jpg: only what it prepares for survives."""
+    if suffix not in JPEG or one_jpeg(channel):
+        return
+    hint = "Name the file .png or .webp; or say --exact for the secret's own bytes in the file's coefficients"
+    if profile.decoder == "robust":
+        hint += ", or --survive jpeg:90 for one quality"
+    raise PictureError(f"{suffix} is a lossy format: it would destroy what is hidden.", f"{hint}.")
+
+
+def _bits(
+    profile: Profile, suffix: str, survive: Sequence[str], device: str, progress: "Progress | None"
+) -> Bits:
+    from csfnns.schemes import NeuralBits
+    from csfnns.search import parse_channel
+
+    scheme = NeuralBits(profile, device=device)
+    if survive:
+        scheme = replace(scheme, channel=parse_channel(*survive))
+    check_suffix(profile, suffix, scheme.channel)
+    return Bits(scheme, suffix or ".png", progress)
+
+
+def _or_none(extract: Callable[[], bytes]) -> bytes | None:
+    """What is extracted. Damage is told only of what has the right check value: then it is the one, and stays an error."""
+    try:
+        return extract()
+    except DamagedError:
+        raise
+    except NoMessageError:
+        return None
+
+
+def _slots_do(profile: Profile, sizes: Sequence[int], bits: float) -> bool:
+    """Whether there are slots for so many bytes each, where a pixel of the cover carries at most so many bits."""
+    from csfnns.coding import SLOTS
+    from csfnns.payloads.seal import TAG_BYTES
+
+    slot = _UNEVEN * bits * profile.height * profile.width / 8 / SLOTS
+    return sum(1 + int((size + TAG_BYTES) / slot) for size in sizes) <= SLOTS
+
+
+def _share(most: int, receivers: int) -> int:
+    """What each may have of what one could."""
+    from csfnns.coding import SLOTS
+
+    return most * (SLOTS // receivers) // SLOTS
+
+
+def _amount(size: int, profile: Profile) -> str:
+    return f"{size:,} bytes, packed, are more than a cover of {profile.width}x{profile.height}"

@@ -1,0 +1,71 @@
+"""Grain on the command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from csfnns.measure import compare
+from csfnns.picture import Picture, read_picture
+
+Transcript = Callable[[str], None]
+Run = Callable[[str], str]
+
+
+def test_a_picture_a_file_and_a_decoy(transcript: Transcript, photo: Picture, desk: Path) -> None:
+    (desk / "note.txt").write_text("of any length")
+    transcript("""
+        $ csfnns key new mine.key --size 128
+        ...
+        $ csfnns hide secret.png -k mine.key -o a.png --grain
+        a.png: message 1
+        ...
+        Stego, 48... dB: no eye sees a difference.
+        ...
+        $ csfnns reveal a.png -k mine.key -o back.png
+        back.png: ..., message 1 for main
+        ...
+        $ csfnns hide note.txt -k mine.key -o b.png --grain
+        b.png: message 2
+        main gets note.txt byte for byte, 13 bytes, since it is no picture; as grain.
+        ...
+        $ csfnns reveal b.png -k mine.key -o back.txt
+        back.txt: note.txt, 13 bytes as they were sent, message 2 for main
+        $ csfnns cover -k mine.key -o c.png --decoy
+        c.png: message 3, which hides nothing
+        $ csfnns reveal c.png -k mine.key -o nothing.png
+        error: ...
+        hint: ...
+        [exit 9]
+        $ csfnns cover -k mine.key --decoy
+        error: A decoy is a file to send.
+        hint: Name it: -o FILE.
+        [exit 2]
+    """)
+    assert (desk / "back.txt").read_text() == "of any length"
+    assert not (desk / "nothing.png").exists()
+
+
+def test_grain_on_any_picture(run: Run, photo: Picture, desk: Path) -> None:
+    made = json.loads(run("csfnns grain secret.png -o grainy.png --json"))
+    found = compare(photo, read_picture(desk / "grainy.png"))
+    assert made == {"file": "grainy.png", "psnr": found.psnr}
+    assert 47 < found.psnr < 50
+
+
+def test_what_has_no_meaning_with_grain_is_refused(
+    transcript: Transcript, photo: Picture, desk: Path
+) -> None:
+    transcript("""
+        $ csfnns key new mine.key --size 128
+        ...
+        $ csfnns hide secret.png -k mine.key -o a.png --grain --faithful
+        error: --faithful changes nothing with --grain, which has one strength.
+        hint: Give one of them.
+        [exit 2]
+        $ csfnns grain secret.png -o a.jpg
+        error: .jpg is a lossy format...
+        hint: ...
+        [exit 3]
+    """)
+    assert not (desk / "a.png").exists()
+    assert not (desk / "a.jpg").exists()
