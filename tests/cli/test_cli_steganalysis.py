@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from csfnns.picture import Picture, read_picture
+from csfnns.steganalysis import Lesson
 
 Transcript = Callable[[str], None]
 Run = Callable[[str], str]
@@ -97,6 +98,114 @@ def test_spam_is_trained_and_judges(transcript: Transcript, run: Run) -> None:
         for name in ("model", "again")
     ]
     assert same[0] == same[1]
+
+
+LEARN = "csfnns steganalysis train --covers covers --stegos stegos --detector xunet --steps 30 --batch 4 --crop 32"
+
+
+def test_a_network_is_trained_and_judges(transcript: Transcript, run: Run, desk: Path) -> None:
+    transcript(f"""
+        $ {LEARN} -o model.safetensors --pictures "scenes with noise" --licence none
+        Learned from 9 pairs; right on ... % of 6 held-out pictures.
+        Written: model.safetensors, model.md, model.json, model.png.
+        $ csfnns steganalysis score stegos/00.png --detector xunet --model model.safetensors
+        stegos/00.png 0...
+        Scores are probabilities of a stego, if half of all pictures are.
+    """)
+    assert not (desk / "model.safetensors.state").exists()
+    assert "| pictures | scenes with noise |" in (desk / "model.md").read_text("utf-8")
+    curve = json.loads((desk / "model.json").read_text())
+    assert [row["step"] for row in curve] == list(range(3, 31, 3))
+    assert read_picture(desk / "model.png").shape == (600, 900, 3)
+    content = json.loads(run(f"{LEARN} -o again --json"))
+    assert (content["file"], content["pairs"], content["judged"]) == ("again", PAIRS, 6)
+    assert content["curve"] == curve
+    assert (desk / "again").read_bytes() == (desk / "model.safetensors").read_bytes()
+    judged = json.loads(
+        run("csfnns steganalysis roc --detector xunet --model again --covers covers --stegos stegos --json")
+    )
+    assert (judged["detector"], len(judged["stego_scores"])) == ("xunet", PAIRS)
+
+
+def test_the_same_command_goes_on_after_a_stop(run: Run, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from csfnns.steganalysis import learning
+
+    run(f"{LEARN} -o whole")
+    draw = learning.draw_batch
+
+    def stop(pairs: learning.Pairs, lesson: Lesson, step: int) -> object:
+        if step == 20:
+            raise KeyboardInterrupt
+        return draw(pairs, lesson, step)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(learning, "SAVE_EVERY", 0.0)
+        patched.setattr(learning, "draw_batch", stop)
+        assert "[exit" in run(f"{LEARN} -o model")
+    assert (desk / "model.state").exists()
+    assert not (desk / "model").exists()
+    steps: list[int] = []
+    monkeypatch.setattr(learning, "draw_batch", lambda *given: (steps.append(given[2]), draw(*given))[1])
+    run(f"{LEARN} -o model")
+    assert steps == list(range(20, 30))
+    assert (desk / "model").read_bytes() == (desk / "whole").read_bytes()
+
+
+def test_crops_of_a_picture_are_held_out_together(run: Run, desk: Path) -> None:
+    for folder in ("covers", "stegos"):
+        for path in sorted((desk / folder).iterdir()):
+            number = int(path.stem)
+            path.rename(path.with_name(f"p{number // 4}@{number % 4}.png"))
+    content = json.loads(run(f"{LEARN} --steps 1 -o model --json"))
+    assert content["judged"] == 8  # one picture of three, with its four crops
+    assert "| groups | 3 |" in (desk / "model.md").read_text("utf-8")
+
+
+def test_a_network_may_begin_with_another(run: Run, desk: Path) -> None:
+    run(f"{LEARN} -o easy")
+    run(f"{LEARN} -o hard --start easy --crop 0 --device cpu --rate 1e-4 --steps 2")
+    card = (desk / "hard.md").read_text("utf-8")
+    for row in ("| start | easy |", "| crop | None |", "| rate | 0.0001 |", "| steps | 2 |"):
+        assert row in card
+
+
+def test_what_networks_cannot_do_is_refused(transcript: Transcript, desk: Path) -> None:
+    (desk / "old").write_bytes(b"")
+    (desk / "old2.md").write_bytes(b"")
+    transcript(f"""
+        $ {LEARN} -o old
+        error: old already exists.
+        ...
+        [exit 2]
+        $ {LEARN} -o old2
+        error: old2.md already exists.
+        ...
+        [exit 2]
+        $ {LEARN} -o model.png
+        error: model.png would be the name of the card or the curve.
+        ...
+        [exit 2]
+        $ {LEARN} -o model --crop 100
+        error: A picture of 64x48 is too small for squares of 100.
+        hint: Take larger pictures, or a smaller crop.
+        [exit 2]
+        $ {LEARN} -o model --start old
+        error: old is no model of a network.
+        ...
+        [exit 2]
+        $ csfnns steganalysis train --covers covers --stegos stegos -o model --steps 3
+        error: Spam learns without settings and notes.
+        hint: Leave them out, or name a network: --detector xunet|yenet|siastegnet|srnet.
+        [exit 2]
+        $ csfnns steganalysis roc --detector srnet --covers covers --stegos stegos
+        error: The detector 'srnet' is trained, and comes from a model.
+        ...
+        [exit 2]
+        $ csfnns steganalysis score covers/00.png --detector srnet --model old
+        error: old is no model of a network.
+        ...
+        [exit 2]
+    """)
 
 
 def test_without_a_model_spam_is_cross_validated(run: Run) -> None:

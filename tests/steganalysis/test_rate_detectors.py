@@ -14,6 +14,7 @@ from csfnns.errors import UsageError
 from csfnns.picture import Picture, read_picture
 from csfnns.steganalysis import (
     DETECTORS,
+    NETWORKS,
     UNTRAINED,
     ChiSquare,
     Detector,
@@ -208,10 +209,11 @@ def test_what_is_no_picture_is_refused(name: str) -> None:
 
 
 def test_detectors_are_made_by_name(tmp_path: Path) -> None:
-    assert [name for name in DETECTORS if name not in UNTRAINED] == ["spam"]
+    assert [name for name in DETECTORS if name not in UNTRAINED] == ["spam", *NETWORKS]
     for name, model, reason in (
         ("rs", tmp_path / "x", "needs no model"),
         ("spam", None, "comes from a model"),
+        ("srnet", None, "comes from a model"),
         ("eyes", None, "no detector 'eyes'"),
     ):
         with pytest.raises(UsageError, match=reason):

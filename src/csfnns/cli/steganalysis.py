@@ -1,7 +1,8 @@
-"""`csfnns steganalysis`: what statistics see in pictures, and how well they tell stegos from covers."""
+"""`csfnns steganalysis`: what statistics and networks see in pictures, and how well they tell stegos from covers."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ from csfnns.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
     from csfnns.picture import Picture
-    from csfnns.steganalysis import Roc
+    from csfnns.steganalysis import Learned, Lesson, Roc
     from csfnns.steganalysis.base import F64
 
 app = typer.Typer(
@@ -32,8 +33,13 @@ class Name(StrEnum):
     sample_pairs = "sample-pairs"
     rs = "rs"
     spam = "spam"
+    xunet = "xunet"
+    yenet = "yenet"
+    siastegnet = "siastegnet"
+    srnet = "srnet"
 
 
+_NETWORKS = (Name.xunet, Name.yenet, Name.siastegnet, Name.srnet)
 _RATE = "Scores estimate the share of levels whose lowest bit was replaced."
 _MEANING = {
     Name.stegexpose: "The tool of that name suspects pictures above 0.2.",
@@ -42,6 +48,7 @@ _MEANING = {
     Name.rs: _RATE,
     Name.chi_square: "Scores estimate how much of the picture a message from its beginning fills.",
     Name.spam: "Scores are the share of votes for stego: above 0.5 most say so.",
+    **dict.fromkeys(_NETWORKS, "Scores are probabilities of a stego, if half of all pictures are."),
 }
 _SMALL = "Pictures with n/a are too small to tell."
 
@@ -49,7 +56,9 @@ Which = Annotated[
     Name,
     typer.Option("--detector", metavar="NAME", help=f"One of {', '.join(Name)}."),
 ]
-Model = Annotated[Path | None, typer.Option(metavar="FILE", help="What 'train' wrote, for spam only.")]
+Model = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="What 'train' wrote, for spam and networks.")
+]
 Covers = Annotated[Path, typer.Option(metavar="DIR", help="Folder of pictures without a message.")]
 Stegos = Annotated[Path, typer.Option(metavar="DIR", help="Folder of pictures with one.")]
 SEED = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
@@ -85,31 +94,150 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Model to write.")],
     detector: Which = Name.spam,
     seed: SEED = 1,
+    steps: Annotated[int | None, typer.Option(min=1, help="Networks: steps of training.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Networks: pairs a step.")] = None,
+    crop: Annotated[
+        int | None,
+        typer.Option(min=0, help="Networks: side of the squares learned from; 0 for whole pictures."),
+    ] = None,
+    rate: Annotated[float | None, typer.Option(help="Networks: highest learning rate.")] = None,
+    start: Annotated[Path | None, typer.Option(metavar="FILE", help="Networks: model to begin with.")] = None,
+    device: Annotated[options.Device | None, typer.Option(help="Networks: where to learn.")] = None,
+    pictures: Annotated[
+        str | None, typer.Option(help="Networks: what the card says of the pictures.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="Networks: what the card says of the licence.")] = None,
     overwrite: options.Overwrite = False,
     json: options.AsJson = False,
 ) -> None:
     """Teach a detector from covers and the stegos made of them, which have the same names.
 
-    Judge it on other pictures than these.
+    Judge it on other pictures than these. Networks hold a quarter of the pictures out; crops of one picture are called
+    NAME@1.png, NAME@2.png and stay together. Give the same command again to go on after a stop.
     """
-    if detector is not Name.spam:
+    if detector is not Name.spam and detector not in _NETWORKS:
         raise UsageError(f"The detector {detector.value!r} needs no training.", "Use it with score or roc.")
-    from csfnns.steganalysis import Spam
-
-    if out.exists() and not overwrite:
-        raise UsageError(f"{out} already exists.", "Choose another name, or allow overwriting.")
+    settings = {"steps": steps, "batch": batch, "crop": crop, "rate": rate, "start": start, "device": device}
+    given = {name: value for name, value in settings.items() if value is not None}
+    notes = {"data": pictures, "licence": licence}
+    if detector is Name.spam and (given or any(notes.values())):
+        hint = f"Leave them out, or name a network: --detector {'|'.join(_NETWORKS)}."
+        raise UsageError("Spam learns without settings and notes.", hint)
+    _check_free(out, detector, overwrite=overwrite)
     originals, changed = _pictures(covers), _pictures(stegos)
     _check_pairs(originals, changed)
-    learned = Spam.train(_read(originals), _read(changed), seed=seed)
+    if detector is Name.spam:
+        _train_spam(originals, changed, out, seed, overwrite=overwrite, json=json)
+    else:
+        lesson = _lesson(detector, seed, given)
+        _train_network(originals, changed, out, lesson, notes, overwrite=overwrite, json=json)
+
+
+def _train_spam(
+    covers: list[Path], stegos: list[Path], out: Path, seed: int, *, overwrite: bool, json: bool
+) -> None:
+    from csfnns.steganalysis import Spam
+
+    learned = Spam.train(_read(covers), _read(stegos), seed=seed)
     learned.save(out, overwrite=overwrite)
     error = learned.ensemble.error
     if json:
-        show.as_json({"file": str(out), "pairs": len(originals), "out_of_bag_error": error})
+        show.as_json({"file": str(out), "pairs": len(covers), "out_of_bag_error": error})
         return
     show.text(
-        f"Learned from {len(originals)} pairs; wrong on {100 * error:.1f} % of those that its members did not see."
+        f"Learned from {len(covers)} pairs; wrong on {100 * error:.1f} % of those that its members did not see."
     )
     show.text(f"Written: {out}.")
+
+
+def _lesson(detector: Name, seed: int, given: dict[str, Any]) -> "Lesson":
+    from csfnns.steganalysis import Lesson
+
+    if given.get("crop") == 0:
+        given["crop"] = None
+    if given.get("device") == options.Device.auto:
+        import torch
+
+        given["device"] = "cuda" if torch.cuda.is_available() else "cpu"
+    return Lesson(detector=detector.value, seed=seed, **given)
+
+
+def _train_network(
+    covers: list[Path],
+    stegos: list[Path],
+    out: Path,
+    lesson: "Lesson",
+    notes: dict[str, str | None],
+    *,
+    overwrite: bool,
+    json: bool,
+) -> None:
+    from csfnns.steganalysis import learn
+
+    state = out.with_name(f"{out.name}.state")
+    # Crops of one picture have its name before an @.
+    groups = [path.stem.partition("@")[0] for path in covers]
+    with _learning(json=json) as progress:
+        learned = learn(
+            list(_read(covers)), list(_read(stegos)), lesson, groups=groups, state=state, progress=progress
+        )
+    texts = {name: note or "" for name, note in notes.items()}
+    learned.detector.save(out, overwrite=overwrite, **texts)
+    written = [out, out.with_suffix(".md"), *_write_curve(learned, out, overwrite=overwrite)]
+    state.unlink(missing_ok=True)
+    judged = 2 * len(learned.held_out)
+    if json:
+        content = {"file": str(out), "pairs": len(covers), "accuracy": learned.accuracy, "judged": judged}
+        show.as_json(content | {"curve": learned.curve})
+        return
+    right = f"right on {100 * learned.accuracy:.1f} % of {judged} held-out pictures"
+    show.text(f"Learned from {len(covers) - judged // 2} pairs; {right}.")
+    show.text(f"Written: {', '.join(map(str, written))}.")
+
+
+def _write_curve(learned: "Learned", out: Path, *, overwrite: bool) -> list[Path]:
+    """The curve as JSON and, where matplotlib is there, as PNG; gives the files."""
+    from importlib.util import find_spec
+    from json import dumps
+
+    from csfnns.output import write_atomically
+    from csfnns.steganalysis import draw_curve
+
+    files = {out.with_suffix(".json"): (dumps(learned.curve, indent=1) + "\n").encode()}
+    if find_spec("matplotlib") is not None:
+        files[out.with_suffix(".png")] = draw_curve(learned.curve, learned.detector.name)
+    for path, content in files.items():
+        write_atomically(content, path, overwrite=overwrite)
+    return list(files)
+
+
+@contextmanager
+def _learning(*, json: bool) -> Iterator[Callable[[int, int], object] | None]:
+    """Progress of a training on stderr, where a person looks at it."""
+    screen = show.console(stderr=True)
+    if json or not screen.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("learning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True, speed_estimate_period=300) as bar:
+        task = bar.add_task("", total=None)
+
+        def advance(done: int, steps: int) -> None:
+            bar.update(task, completed=done, total=steps)
+
+        yield advance
+
+
+def _check_free(out: Path, detector: Name, *, overwrite: bool) -> None:
+    """Raise before any work is done for names that are taken: those of the model, its card and its curve."""
+    beside = [out.with_suffix(suffix) for suffix in (".md", ".json", ".png")] if detector in _NETWORKS else []
+    if out in beside:
+        raise UsageError(f"{out} would be the name of the card or the curve.", "Call the model .safetensors.")
+    taken = [path for path in (out, *beside) if path.exists()]
+    if taken and not overwrite:
+        raise UsageError(f"{taken[0]} already exists.", "Choose another name, or allow overwriting.")
 
 
 @app.command("roc")

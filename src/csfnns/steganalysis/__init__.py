@@ -5,15 +5,18 @@ primary_sets.py · sample_pairs.py · rs.py    estimate the rate of LSB replacem
 chi_square.py    finds LSB replacement that fills a picture from its beginning
 stegexpose.py    the mean of these four
 spam.py          features of neighbours, judged by a trained ensemble (_ensemble.py)
+deep.py          networks that are trained: xunet.py · yenet.py · siastegnet.py · srnet.py, taught by learning.py
 roc.py           how well scores tell stegos from covers
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from csfnns.errors import UsageError
 from csfnns.steganalysis.base import Detector
 from csfnns.steganalysis.chi_square import ChiSquare
+from csfnns.steganalysis.deep import NETWORKS, Deep, Learned, Lesson, draw_curve, learn, make_network
 from csfnns.steganalysis.primary_sets import PrimarySets
 from csfnns.steganalysis.roc import Roc, draw, roc
 from csfnns.steganalysis.rs import Rs
@@ -30,7 +33,10 @@ UNTRAINED: dict[str, Callable[[], Detector]] = {
 }
 """Makers of the detectors that need no model."""
 
-TRAINED: dict[str, Callable[[Path], Detector]] = {"spam": Spam.load}
+TRAINED: dict[str, Callable[[Path], Detector]] = {
+    "spam": Spam.load,
+    **{name: partial(Deep.load, detector=name) for name in NETWORKS},
+}
 """Readers of the detectors that come from a model file."""
 
 DETECTORS = (*UNTRAINED, *TRAINED)
@@ -38,10 +44,14 @@ DETECTORS = (*UNTRAINED, *TRAINED)
 
 __all__ = [
     "DETECTORS",
+    "NETWORKS",
     "TRAINED",
     "UNTRAINED",
     "ChiSquare",
+    "Deep",
     "Detector",
+    "Learned",
+    "Lesson",
     "PrimarySets",
     "Roc",
     "Rs",
@@ -50,7 +60,10 @@ __all__ = [
     "StegExpose",
     "cross_scores",
     "draw",
+    "draw_curve",
+    "learn",
     "make_detector",
+    "make_network",
     "roc",
     "spam_features",
 ]
