@@ -1,7 +1,6 @@
 """`csfnns experiment`: the paper's tables and figures, made from pictures of one's own."""
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,16 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from csfnns.cli import options, show
+from csfnns.cli.pairs import judge_pairs, make_pair_set, show_rendered
+from csfnns.cli.waiting import Lines, device_name, duration
 from csfnns.errors import UsageError
 
 if TYPE_CHECKING:
-    from csfnns.experiments import Experiment, Job, Notify, Plan, Rendered, Store
+    from csfnns.experiments import Experiment, Job, Notify, Plan, Store
+
+_OF_PAIRS = "figure4"
+"""What is made of sets of pairs, by a command of its own."""
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Make the paper's tables and figures from your pictures.",
 )
+
+app.command("pairs")(make_pair_set)
+app.command(_OF_PAIRS)(judge_pairs)
 
 _NAMED = re.compile(r"([a-z][a-z0-9-]{0,31})=(.+)", re.DOTALL)
 
@@ -68,7 +75,7 @@ def run_experiment(
         side=size,
         steps=steps,
         methods=[] if methods is None else [each.strip() for each in methods.split(",")],
-        device=_device(device),
+        device=device_name(device),
         out=_folder(experiment, out),
     )
     store = Store(_folder(experiment, out))
@@ -92,9 +99,15 @@ def render(
     json: options.AsJson = False,
 ) -> None:
     """Write the table or figure of the last run again, from what is stored: nothing is measured."""
-    experiment = _find(name)
     from csfnns.experiments import Store
 
+    if name == _OF_PAIRS:
+        from csfnns.experiments.figure4 import render_figure4
+
+        rendered = render_figure4(Store(out or Path("runs") / _OF_PAIRS, must_exist=True), form or ())
+        show_rendered(name, rendered, {}, json=json)
+        return
+    experiment = _find(name)
     store = Store(_folder(experiment, out), must_exist=True)
     _show(experiment, store, form or (), {}, json=json)
 
@@ -113,10 +126,11 @@ def list_experiments(json: options.AsJson = False) -> None:
     for name, each in EXPERIMENTS.items():
         about = _about(each)
         show.text(f"{name:<9}{each.title.partition(': ')[2]}")
-        time_a_pair = _duration(about["seconds_a_pair"])
+        time_a_pair = duration(about["seconds_a_pair"])
         show.text(f"{'':<9}{', '.join(about['methods'])}; about {time_a_pair} a pair of cover and secret")
         for method, reason in about["lacks"].items():
             show.text(f"{'':<9}without {method}: {reason}")
+    show.text(f"{_OF_PAIRS:<9}undetectability, of sets of pairs: csfnns experiment {_OF_PAIRS} DIR...")
     show.text(
         "\nTimes are for covers of 512x512 on two cores; --pairs, --size, --steps and --methods make it less."
     )
@@ -127,6 +141,9 @@ def list_experiments(json: options.AsJson = False) -> None:
 def _find(name: str) -> "Experiment":
     from csfnns.experiments import EXPERIMENTS
 
+    if name == _OF_PAIRS:
+        hint = "Make them with 'csfnns experiment pairs', then: csfnns experiment figure4 DIR..."
+        raise UsageError("figure4 is made of sets of pairs.", hint)
     if name not in EXPERIMENTS:
         raise UsageError(f"There is no experiment {name!r}.", f"Choose one of: {', '.join(EXPERIMENTS)}.")
     return EXPERIMENTS[name]
@@ -150,30 +167,12 @@ def _by_name(secrets: list[str]) -> dict[str, Path]:
     return found
 
 
-def _device(device: options.Device) -> str:
-    if device is not options.Device.auto:
-        return device.value
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _show(
     experiment: "Experiment", store: "Store", formats: Any, counts: dict[str, int], *, json: bool
 ) -> None:
     from csfnns.experiments import render as write
 
-    rendered: Rendered = write(experiment, store, formats)
-    if json:
-        files = [str(path) for path in rendered.files]
-        show.as_json(
-            {"experiment": experiment.name, **counts, "files": files, "skipped": dict(rendered.skipped)}
-        )
-        return
-    show.text(rendered.markdown.rstrip())
-    for reason in rendered.skipped.values():
-        show.note(reason)
-    show.note(f"Written: {', '.join(map(str, rendered.files))}.")
+    show_rendered(experiment.name, write(experiment, store, formats), counts, json=json)
 
 
 @contextmanager
@@ -211,17 +210,11 @@ def _progress(
 
 
 def _lines(todo: "list[Job]", cost: dict[str, float]) -> "Notify":
-    started, left = time.monotonic(), sum(cost[job.id] for job in todo)
-    total, count = left, 0
+    lines = Lines(sum(cost[job.id] for job in todo), len(todo))
 
     def tell(job: "Job", share: float) -> None:
-        nonlocal left, count
-        if share < 1:
-            return
-        left, count = left - cost[job.id], count + 1
-        rest = (time.monotonic() - started) * left / max(total - left, 1e-9)
-        what = f"{job.method}, {job.case}, {job.dataset} {job.pair}"
-        show.note(f"{count} of {len(todo)}: {what}; about {_duration(rest)} left")
+        if share == 1:
+            lines.tell(f"{job.method}, {job.case}, {job.dataset} {job.pair}", cost[job.id])
 
     return tell
 
@@ -253,9 +246,3 @@ def _about(experiment: "Experiment") -> dict[str, Any]:
         "lacks": lacks,
         "seconds_a_pair": round(sum(method.seconds(case, setting) for method, case in runs)),
     }
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -7,12 +7,20 @@ store.py      rows on disk                         statistics.py            mean
 sheet.py      rows → a table of text               render.py                Markdown, LaTeX and PNG files
 chart.py      a table as a picture                 grid.py                  pictures with labels
 provenance.py what rows are made with
+
+pairs.py      makes sets of covers and stegos      pair_wanted.py, pair_sources.py, pair_maker.py   of what, and how
+pair_set.py   such a set as it lies there          judging.py      how well detectors tell its pairs apart
+verdicts.py   what their scores say                figure4.py, verdict_chart.py   and how it looks
 """
 
 from csfnns.experiments.base import Experiment
 from csfnns.experiments.figure3 import FIGURE3
 from csfnns.experiments.figure5 import FIGURE5
+from csfnns.experiments.judging import JudgingPlan, Teaching, plan_judging, run_judging
 from csfnns.experiments.methods import METHODS, Method
+from csfnns.experiments.pair_set import PairSet, load_pairs
+from csfnns.experiments.pair_wanted import Wanted
+from csfnns.experiments.pairs import Made, make_pairs
 from csfnns.experiments.plan import Job, Plan, make_plan
 from csfnns.experiments.render import Rendered, render
 from csfnns.experiments.run import Notify, Ran, run
@@ -32,13 +40,22 @@ __all__ = [
     "METHODS",
     "Experiment",
     "Job",
+    "JudgingPlan",
+    "Made",
     "Method",
     "Notify",
+    "PairSet",
     "Plan",
     "Ran",
     "Rendered",
     "Store",
+    "Teaching",
+    "Wanted",
+    "load_pairs",
+    "make_pairs",
     "make_plan",
+    "plan_judging",
     "render",
     "run",
+    "run_judging",
 ]

@@ -28,10 +28,15 @@ _LIBRARIES = ("torch", "numpy", "pillow")
 def made_with(experiment: Experiment, device: str) -> dict[str, Any]:
     """What a row of that experiment depends on besides its settings and files; of times, the machine too."""
     own = experiment.measure.__module__.removeprefix("csfnns.").replace(".", "/") + ".py"
-    found: dict[str, Any] = {name: version(name) for name in _LIBRARIES}
+    found: dict[str, Any] = {**libraries()}
     if not experiment.timed:
         return found | {"code": code_digest((*_FIGURES, own))}
     return found | {"code": code_digest((*_FIGURES, *_TIMES, own)), **machine(device)}
+
+
+def libraries() -> dict[str, str]:
+    """Versions of the libraries on which figures depend."""
+    return {name: version(name) for name in _LIBRARIES}
 
 
 def code_digest(parts: tuple[str, ...]) -> str:

@@ -34,9 +34,7 @@ def render(experiment: Experiment, store: Store, formats: Sequence[str] = ()) ->
     Raises UsageError where there is no run or nothing is measured yet, and for a format that was asked for and
     cannot be made.
     """
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown:
-        raise UsageError(f"There is no format {unknown[0]!r}.", f"Choose among: {', '.join(FORMATS)}.")
+    check_formats(formats)
     plan, stored = Plan.load(store.folder, experiment.name), store.rows()
     if not any(job.id in stored for job in plan.jobs):
         hint = f"Run it first: csfnns experiment run {experiment.name}."
@@ -47,6 +45,26 @@ def render(experiment: Experiment, store: Store, formats: Sequence[str] = ()) ->
         "tex": lambda: {f"{experiment.name}.tex": latex(sheet).encode()},
         "png": lambda: _pages(experiment, plan, stored, store.folder, sheet),
     }
+    return write_files(store.folder, contents, formats, markdown(sheet))
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Raise UsageError for a format that is none."""
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise UsageError(f"There is no format {unknown[0]!r}.", f"Choose among: {', '.join(FORMATS)}.")
+
+
+def write_files(
+    folder: Path,
+    contents: Mapping[str, Callable[[], dict[str, bytes]]],
+    formats: Sequence[str],
+    text: str,
+) -> Rendered:
+    """Write the contents of these formats, or of all that can be made; `text` is the Markdown to show.
+
+    Raises UsageError for a format that was asked for and cannot be made.
+    """
     files: dict[str, bytes] = {}
     skipped = {}
     for name in formats or FORMATS:
@@ -57,9 +75,7 @@ def render(experiment: Experiment, store: Store, formats: Sequence[str] = ()) ->
             if formats:
                 raise UsageError(reason, hint) from error
             skipped[name] = f"{reason} {hint}"
-    return Rendered(
-        markdown(sheet), tuple(_write(store.folder / name, files[name]) for name in files), skipped
-    )
+    return Rendered(text, tuple(_write(folder / name, files[name]) for name in files), skipped)
 
 
 def markdown(sheet: Sheet) -> str:
@@ -71,8 +87,8 @@ def markdown(sheet: Sheet) -> str:
     ]
     rows = [sheet.head_of(line) + [cell(entry) for entry in line.entries] for line in sheet.lines]
     align = ["---"] * (len(sheet.head) - 1) + ["---:"] * (len(head) - len(sheet.head) + 1)
-    table = "\n".join(f"| {' | '.join(map(_escaped, cells))} |" for cells in (head, align, *rows))
-    notes = "\n".join(f"- {_escaped(note)}" for note in sheet.notes)
+    table = "\n".join(f"| {' | '.join(map(escaped, cells))} |" for cells in (head, align, *rows))
+    notes = "\n".join(f"- {escaped(note)}" for note in sheet.notes)
     return f"# {sheet.experiment.title}\n\n{table}\n\n{notes}\n"
 
 
@@ -81,19 +97,19 @@ def latex(sheet: Sheet) -> str:
     columns = sheet.experiment.columns
     width = len(sheet.head)
     groups = [
-        rf"\multicolumn{{{len(columns)}}}{{c}}{{{_tex(dataset_label(name))}}}" for name in sheet.datasets
+        rf"\multicolumn{{{len(columns)}}}{{c}}{{{tex_text(dataset_label(name))}}}" for name in sheet.datasets
     ]
     top = [*[""] * width, *groups]
     head = sheet.head + [column_label(column) for _ in sheet.datasets for column in columns]
-    lines = [" & ".join(top), " & ".join(map(_tex, head)) + r" \\ \hline"]
+    lines = [" & ".join(top), " & ".join(map(tex_text, head)) + r" \\ \hline"]
     lines[0] += r" \\"
     for line in sheet.lines:
         cells = sheet.head_of(line) + [cell(entry) for entry in line.entries]
-        lines.append(" & ".join(map(_tex, cells)) + r" \\")
+        lines.append(" & ".join(map(tex_text, cells)) + r" \\")
     shape = "l" * (width - 1) + "r" * (1 + len(columns) * len(sheet.datasets))
     notes = [f"% {note}" for note in (sheet.experiment.title, *sheet.notes)]
     if sheet.remark:
-        lines.append(rf"\hline \multicolumn{{{len(head)}}}{{l}}{{{_tex(sheet.remark)}}} \\")
+        lines.append(rf"\hline \multicolumn{{{len(head)}}}{{l}}{{{tex_text(sheet.remark)}}} \\")
     body = [rf"\begin{{tabular}}{{{shape}}} \hline", *lines, r"\hline \end{tabular}"]
     return "\n".join([*notes, *body]) + "\n"
 
@@ -139,7 +155,8 @@ def _write(path: Path, data: bytes) -> Path:
     return path
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text in a cell of a Markdown table."""
     return text.replace("|", r"\|")
 
 
@@ -154,9 +171,13 @@ _TEX = {
     "∞": r"$\infty$",
     "★": r"$\star$",
     "×": r"$\times$",
+    "<": "$<$",
+    ">": "$>$",
     "–": "--",
+    "…": r"\ldots{}",
 }
 
 
-def _tex(text: str) -> str:
+def tex_text(text: str) -> str:
+    """Text as LaTeX writes it."""
     return "".join(_TEX.get(letter, letter) for letter in text)

@@ -188,7 +188,7 @@ def _notes(
             f"Stored beside these and not used: {others} rows of other settings, pictures, methods or code."
         )
     notes += [f"{name}: {text}" for name, text in _settings(plan).items()]
-    notes.append(_made_by(rows))
+    notes.append(made_by(rows))
     return [note.rstrip(".") + "." for note in notes if note]
 
 
@@ -265,7 +265,8 @@ def _settings(plan: Plan) -> dict[str, str]:
     return {f"Settings of {method}, case {case}": text for method, (case, text) in first.items()}
 
 
-def _made_by(rows: Sequence[Row]) -> str:
+def made_by(rows: Sequence[Row]) -> str:
+    """Versions and machines that rows come from, in words."""
     versions = dict.fromkeys(
         f"csfnns {row['csfnns']}" + (f" ({row['commit']})" if row["commit"] else "") for row in rows
     )
