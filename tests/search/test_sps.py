@@ -218,7 +218,8 @@ def test_the_papers_settings_are_those_of_section_4_1() -> None:
         schedule="halving",
         start=paper.start,  # of the grid alone
         round_from=paper.round_from,  # of the grid, and of a growth that is not 1
-        gamma=2e-5,  # for the detectors that a search is given, in its last 100 steps
+        gamma=2e-5,  # for the detectors that a search is given
+        gamma_from=1400 / 1500,
         bf16=False,
     )
 

@@ -53,8 +53,8 @@ class Search:
     """How far changes go where the cover's texture hides them, 0 to 1 (texture.py)."""
     gamma: float = 0.0
     """γ of Eq. 6: weight of the detectors' verdicts, if the search has any (CsFnns), for each β of the secret's error."""
-    gamma_from: float = 14 / 15
-    """Share of the steps after which they count; the paper's is the last 100 of 1500."""
+    gamma_from: float = 0.5
+    """Share of the steps after which they count."""
     channel: Channel | None = None
     """What may happen to the stego on its way: each step draws one case of it. None: nothing does."""
     bf16: bool = False
@@ -188,7 +188,7 @@ STANDARD_BETA = {"24": 0.006, "6": 0.0015, "1.5": 0.0004}
 def preset(profile: Profile) -> Search:
     """Settings of the profile's search. A profile of one's own name gets those of `standard`."""
     if profile.name == "paper":
-        # Sec. 4.1 and the authors' code: 1500 steps, lr 10^-1.25 halved every 500, ε = 0.2, β = 0.5, z from 0.
+        # Sec. 4.1 and the authors' code: 1500 steps, lr 10^-1.25 halved every 500, ε = 0.2, β = 0.5, z from 0, γ = 2e-5 in the last 100.
         return Search(
             steps=1500,
             beta=0.5,
@@ -198,6 +198,7 @@ def preset(profile: Profile) -> Search:
             learning_rate=10**-1.25,
             schedule="halving",
             gamma=2e-5,
+            gamma_from=14 / 15,
         )
     if profile.decoder == "robust":
         return Search(beta=ROBUST_BETA, epsilon=0.2, learning_rate=1.0, channel=Jpeg(75, 95))
