@@ -188,7 +188,8 @@ STANDARD_BETA = {"24": 0.006, "6": 0.0015, "1.5": 0.0004}
 def preset(profile: Profile) -> Search:
     """Settings of the profile's search. A profile of one's own name gets those of `standard`."""
     if profile.name == "paper":
-        # Sec. 4.1 and the authors' code: 1500 steps, lr 10^-1.25 halved every 500, ε = 0.2, β = 0.5, z from 0, γ = 2e-5 in the last 100.
+        # Sec. 4.1 and the authors' code: 1500 steps, lr 10^-1.25 halved every 500, ε = 0.2, β = 0.5, z from 0,
+        # γ = 2e-5 in the last 100 steps.
         return Search(
             steps=1500,
             beta=0.5,
