@@ -5,6 +5,8 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from csfnns.errors import UsageError
+
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 
 
@@ -28,6 +30,18 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o666, overwrite: bool =
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def write_result(
+    path: Path, data: bytes, *, overwrite: bool = True, hint: str = "Choose another place."
+) -> None:
+    """`write_whole` for a file that the user named. Raises UsageError for a name that is taken or cannot be written."""
+    try:
+        write_whole(path, data, overwrite=overwrite)
+    except FileExistsError as error:
+        raise UsageError(f"{path} already exists.", "Choose another name, or allow overwriting.") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.", hint) from error
 
 
 def _move_new(temporary: Path, path: Path, mode: int) -> None:

@@ -17,7 +17,7 @@ from csfnns.experiments.pair_set import PairSet, source_of
 from csfnns.experiments.provenance import code_digest, environment, libraries
 from csfnns.experiments.run import Ran
 from csfnns.experiments.store import Row, Store
-from csfnns.files import write_whole
+from csfnns.files import write_result
 from csfnns.picture import Picture
 from csfnns.steganalysis import Deep, Lesson, Spam, make_detector, make_network
 
@@ -127,12 +127,7 @@ class JudgingPlan:
             "sets": [_encoded(asdict(each)) for each in self.sets],
         }
         text = json.dumps(content, indent=1, allow_nan=False)
-        try:
-            write_whole(path, text.encode(), overwrite=True)
-        except OSError as error:
-            raise UsageError(
-                f"{path} cannot be written: {error.strerror}.", "Choose another --out."
-            ) from error
+        write_result(path, text.encode(), hint="Choose another --out.")
 
     @classmethod
     def load(cls, path: Path) -> Self:

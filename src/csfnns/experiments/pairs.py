@@ -23,7 +23,7 @@ from csfnns.experiments.pair_wanted import Wanted
 from csfnns.experiments.provenance import code_digest, libraries
 from csfnns.experiments.store import FILE as ROWS
 from csfnns.experiments.store import Store
-from csfnns.files import write_whole
+from csfnns.files import write_result
 from csfnns.output import encode_picture
 
 _CODE = (
@@ -139,7 +139,4 @@ def _difference(found: Any, settings: Mapping[str, Any]) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    try:
-        write_whole(path, data, overwrite=True)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.", "Choose another --out.") from error
+    write_result(path, data, hint="Choose another --out.")

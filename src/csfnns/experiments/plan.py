@@ -13,7 +13,7 @@ from csfnns.experiments.base import Case, Experiment
 from csfnns.experiments.measures import denoiser_setting, lpips_setting
 from csfnns.experiments.methods import METHODS, Method, Setting, scaled
 from csfnns.experiments.provenance import made_with
-from csfnns.files import write_whole
+from csfnns.files import write_result
 from csfnns.picture import READABLE, read_picture
 from csfnns.profile import GRID
 from csfnns.stream import SEED_BYTES, Seed
@@ -66,13 +66,7 @@ class Plan:
     def save(self, folder: Path) -> None:
         """Write it beside its rows, for `render`. Raises UsageError when the disk refuses."""
         text = json.dumps({"version": _VERSION, **asdict(self)}, indent=1)
-        path = _file(folder, self.experiment)
-        try:
-            write_whole(path, text.encode(), overwrite=True)
-        except OSError as error:
-            raise UsageError(
-                f"{path} cannot be written: {error.strerror}.", "Choose another --out."
-            ) from error
+        write_result(_file(folder, self.experiment), text.encode(), hint="Choose another --out.")
 
     @classmethod
     def load(cls, folder: Path, experiment: str) -> Self:

@@ -11,7 +11,7 @@ from csfnns.experiments.methods import METHODS
 from csfnns.experiments.plan import Job, Plan
 from csfnns.experiments.sheet import Sheet, cell, column_label, make_sheet
 from csfnns.experiments.store import Row, Store
-from csfnns.files import write_whole
+from csfnns.files import write_result
 from csfnns.output import encode_picture
 from csfnns.picture import read_picture
 
@@ -148,10 +148,7 @@ def _shot(experiment: Experiment, job: Job, folder: Path) -> Shot:
 
 
 def _write(path: Path, data: bytes) -> Path:
-    try:
-        write_whole(path, data, overwrite=True)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.", "Choose another --out.") from error
+    write_result(path, data, hint="Choose another --out.")
     return path
 
 

@@ -21,6 +21,7 @@ from csfnns.search import (
     Search,
     Undetected,
     Weighted,
+    check_device,
     perturbation,
     preset,
     texture_cost,
@@ -67,13 +68,7 @@ class CsFnns:
                 f"{len(secrets)} secrets of {self.profile.bpp} bits a cover pixel are more than a cover's {room:.0f}.",
                 f"Hide fewer at once, or make a key with fewer bits: {hint}",
             )
-        try:
-            kind = torch.empty(0, device=self.device).device.type
-            if kind not in ("cpu", "cuda"):
-                raise RuntimeError(f"{kind} has no search")
-        except (RuntimeError, AssertionError) as error:  # torch raises either, by device and build
-            reason = str(error).splitlines()[0]
-            raise UsageError(f"The device {self.device!r} cannot be used: {reason}.", "Try 'cpu'.") from error
+        check_device(self.device)
         for secret in secrets:
             make_codec(self.profile, Seed(bytes(SEED_BYTES))).encode(secret)
 

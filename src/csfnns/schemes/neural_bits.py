@@ -36,6 +36,7 @@ from csfnns.search import (
     Search,
     SearchState,
     Weighted,
+    check_device,
     perturbation,
 )
 from csfnns.stream import SEED_BYTES, Seed
@@ -89,13 +90,7 @@ class NeuralBits:
             raise UsageError(f"The decoder {self.profile.decoder!r} carries no bits through a channel.", hint)
         if not 0 < self.strength < math.inf:
             raise UsageError(f"There is no strength {self.strength}.", "Give a factor such as 2.")
-        try:
-            kind = torch.empty(0, device=self.device).device.type
-            if kind not in ("cpu", "cuda"):
-                raise RuntimeError(f"{kind} has no search")
-        except (RuntimeError, AssertionError) as error:  # torch raises either, by device and build
-            reason = str(error).splitlines()[0]
-            raise UsageError(f"The device {self.device!r} cannot be used: {reason}.", "Try 'cpu'.") from error
+        check_device(self.device)
 
     def embed(
         self, cover: Picture, payloads: Mapping[ReceiverSeeds, bytes], *, progress: Progress | None = None

@@ -3,7 +3,7 @@
 from csfnns.search.box import bounds
 from csfnns.search.channel import Channel, Jpeg, Transit, parse_channel, perturbation
 from csfnns.search.objective import Distortion, Recovery, SearchState, Term, Undetected, Weighted
-from csfnns.search.sps import Progress, Search, preset
+from csfnns.search.sps import Progress, Search, check_device, preset
 from csfnns.search.texture import texture_cost
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Undetected",
     "Weighted",
     "bounds",
+    "check_device",
     "parse_channel",
     "perturbation",
     "preset",

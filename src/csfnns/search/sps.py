@@ -169,6 +169,17 @@ class Search:
         return float(self.learning_rate * (1 + math.cos(math.pi * progress)) / 2)
 
 
+def check_device(device: str) -> None:
+    """Raise UsageError for a torch device on which no search runs."""
+    try:
+        kind = torch.empty(0, device=device).device.type
+        if kind not in ("cpu", "cuda"):
+            raise RuntimeError(f"{kind} has no search")
+    except (RuntimeError, AssertionError) as error:  # torch raises either, by device and build
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"The device {device!r} cannot be used: {reason}.", "Try 'cpu'.") from error
+
+
 def to_levels(cover: Tensor, delta: Tensor) -> Tensor:
     """δ as a file will hold it: round(255 clamp(C + δ)) - 255 C, (N, 3, H, W) int16."""
     stego = (LEVELS * (cover + delta).clamp(0, 1)).round()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from csfnns.errors import UsageError
-from csfnns.files import write_whole
+from csfnns.files import write_result
 from csfnns.picture import Picture, check_picture
 from csfnns.steganalysis.base import F64
 
@@ -114,14 +114,8 @@ class Deep:
         for file in (path, card):
             if file.exists() and not overwrite:
                 raise UsageError(f"{file} already exists.", "Choose another name, or allow overwriting.")
-        try:
-            write_whole(path, save(tensors, about), overwrite=overwrite)
-            write_whole(card, self._card(data, licence).encode(), overwrite=overwrite)
-        except OSError as error:
-            hint = "Choose another place."
-            raise UsageError(
-                f"{error.filename or path} cannot be written: {error.strerror}.", hint
-            ) from error
+        write_result(path, save(tensors, about), overwrite=overwrite)
+        write_result(card, self._card(data, licence).encode(), overwrite=overwrite)
 
     @classmethod
     def load(cls, path: Path, *, detector: str | None = None, device: str = "cpu") -> Self:

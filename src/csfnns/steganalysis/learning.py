@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from csfnns.errors import UsageError
-from csfnns.files import write_whole
+from csfnns.files import write_result
 from csfnns.picture import Picture, check_picture
 from csfnns.steganalysis._network import Network
 from csfnns.steganalysis.deep import LEAST_SIDE, Curve, Lesson
@@ -172,12 +172,7 @@ class _Course:
         content |= {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
         buffer = io.BytesIO()
         torch.save(content, buffer)
-        try:
-            write_whole(path, buffer.getvalue(), overwrite=True)
-        except OSError as error:
-            raise UsageError(
-                f"{path} cannot be written: {error.strerror}.", "Choose another place."
-            ) from error
+        write_result(path, buffer.getvalue())
 
     def _restore(self, path: Path) -> None:
         try:

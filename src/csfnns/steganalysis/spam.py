@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from csfnns.errors import UsageError
-from csfnns.files import write_whole
+from csfnns.files import write_result
 from csfnns.picture import Picture, check_picture
 from csfnns.steganalysis._ensemble import MEMBERS, Ensemble
 from csfnns.steganalysis.base import F64
@@ -107,15 +107,7 @@ class Spam:
 
         tensors = {"weights": self.ensemble.weights, "thresholds": self.ensemble.thresholds}
         about = {"format": _FORMAT, "error": repr(self.ensemble.error)}
-        try:
-            write_whole(path, save(tensors, about), overwrite=overwrite)
-        except FileExistsError as error:
-            hint = "Choose another name, or allow overwriting."
-            raise UsageError(f"{path} already exists.", hint) from error
-        except OSError as error:
-            raise UsageError(
-                f"{path} cannot be written: {error.strerror}.", "Choose another place."
-            ) from error
+        write_result(path, save(tensors, about), overwrite=overwrite)
 
     @classmethod
     def load(cls, path: Path) -> Self:
