@@ -27,7 +27,7 @@ from csfnns.jpeg_file import read_coefficients, write_coefficients
 from csfnns.measure import psnr
 from csfnns.picture import Picture, read_picture
 from csfnns.profile import Profile
-from csfnns.schemes import NeuralBits, ReceiverSeeds
+from csfnns.schemes import DirectJpeg, NeuralBits, ReceiverSeeds
 from csfnns.search import parse_channel
 from csfnns.search.channel import encode_jpeg
 from csfnns.stream import Seed
@@ -308,6 +308,22 @@ def test_the_capacity_of_a_jpeg_is_what_goes() -> None:
     assert found.at[45] < found.at[40] < found.most
     with pytest.raises(UsageError, match="Grain"):
         capacity(key, quality=95, grain=True)
+
+
+# Recognised
+
+
+def test_a_cover_is_known_again_in_a_coarse_jpeg_or_nothing_is_sent(tmp_path: Path) -> None:
+    """Of a cover so fine that compression moves most of its levels by more than 12."""
+    key = Key.from_root(make_profile(width=96, height=96), Seed(bytes([22]) * 32))
+    out = tmp_path / "coarse.jpg"
+    hide_file(DATA, key, out=out, quality=30)
+    assert found_in(out, key).content == DATA
+    most = DirectJpeg(30).capacity(make_cover(key).picture).most * 9 // 10
+    assert capacity(key, quality=30).most < most
+    with pytest.raises(SearchError, match="cover"):
+        hide_file(ROOT.stream().take(most), key, out=tmp_path / "full.jpg", quality=30)
+    assert not (tmp_path / "full.jpg").exists()
 
 
 # Refused

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from csfnns.aim import Aim
 from csfnns.covers import make_generator
-from csfnns.errors import KeyFileError, NoMessageError, UsageError
+from csfnns.errors import KeyFileError, NoMessageError, SearchError, UsageError
 from csfnns.finding import WINDOW, candidates, look, nothing_found, resembling_covers, window_of
 from csfnns.jpeg_file import is_jpeg
 from csfnns.keys import DEFAULT_RECEIVER, Key, Ledger, check_message
@@ -45,6 +45,8 @@ Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Pil.Ima
 """Anything `read_picture` reads: a file's name or bytes, an array, a Pillow image."""
 
 
+LEAST_JPEG = 30.0
+"""PSNR in dB of a JPEG file with the most that `capacity` tells: a fuller one could not be told from a stranger's."""
 _FRAME = 32  # bytes that travel with a file: its length, kind and method, and a name of 24 letters
 
 
@@ -101,6 +103,7 @@ def hide(
     cover = generator(key.cover, message)
     sending = Sending(key, message, secrets, cover, _suffix(out) or ".png", progress)
     data, hidden = sending.send(scheme, search) if aim is None else sending.send_at(aim, scheme, search)
+    _check_recognised(hidden.picture, key, generator, message)
     if path is not None:
         write_atomically(data, path, overwrite=overwrite)
     return hidden
@@ -163,6 +166,7 @@ def hide_file(
         raise way.too_much(sum(least))
     message = (ledger or Ledger()).claim(key.id)
     data, hidden = SendingFiles(key, message, parcels, generator(key.cover, message), way).send(own=own)
+    _check_recognised(hidden.picture, key, generator, message)
     if path is not None:
         write_atomically(data, path, overwrite=overwrite)
     return hidden
@@ -180,17 +184,17 @@ def capacity(
     """Bytes, packed, of a file that the key's covers hold by direct coding: the most, and at each stego PSNR in dB.
 
     In pixels, with `grain` as grain (which changes the same whatever it holds); or in a JPEG file of a `quality`, against
-    the same file without a message. Measured on the check cover, message 0; others differ a little. Raises CoverError and
-    UsageError.
+    the same file without a message, and at most what leaves 30 dB. Measured on the check cover, message 0; others differ
+    a little. Raises CoverError and UsageError.
     """
     from csfnns.schemes import Direct, DirectJpeg
 
     if grain and quality is not None:
         raise UsageError("Grain is for lossless pictures, not for a JPEG file.", "Give one of them.")
     scheme = Direct("grain" if grain else "cost") if quality is None else DirectJpeg(quality)
-    found = scheme.capacity(make_cover(key, album=album, model=model).picture, psnr)
-    at = {each: _net(size) for each, size in found.at.items()}
-    return replace(found, most=_net(found.most), at=at)
+    found = scheme.capacity(make_cover(key, album=album, model=model).picture, [*psnr, LEAST_JPEG])
+    at = {each: _net(found.at[each]) for each in psnr}
+    return replace(found, most=_net(found.most if quality is None else found.at[LEAST_JPEG]), at=at)
 
 
 def capacity_surviving(
@@ -324,6 +328,15 @@ def _with_grain(picture: Picture) -> Picture:
     return (picture + grain_delta(picture, GRAIN_SIGMA, Seed(os.urandom(SEED_BYTES)).stream())).astype(
         np.uint8
     )
+
+
+def _check_recognised(stego: Picture, key: Key, generator: "CoverGenerator", message: int) -> None:
+    """Raise SearchError for a stego in which no receiver would know its cover again."""
+    if not list(resembling_covers(stego, key, generator, [message])):
+        raise SearchError(
+            "The picture would differ so much from its cover that no receiver could tell which one it is.",
+            "Send less, say a higher --quality, or name the file .png.",
+        )
 
 
 def _check_sends(key: Key) -> None:
