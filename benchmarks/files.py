@@ -49,11 +49,11 @@ from spoilt import Dice, Sent, Spoilt, spoilt
 TRIPS: dict[WayName, int] = {"pixels": 800, "grain": 400, "jpeg": 600, "bits": 200}
 MOST_GROWTH = 3 * MAX_CONTENT
 PICTURE_FORMATS = (".png", ".webp")
-SMALL = {"pixels": 96, "grain": 96, "jpeg": 96, "bits": 128}
+SMALL = {"pixels": 64, "grain": 64, "jpeg": 96, "bits": 128}
 LARGE = 256
 LEAST_JPEG = 30.0
-RECEIVED = 0.9
-"""Share of an even part that each of several receivers may fill: slots differ a little."""
+RECEIVED = 0.8
+"""Share of an even part that each of several receivers may fill: slots differ, and each keeps a block free."""
 
 Row = dict[str, Any]
 
@@ -307,7 +307,8 @@ def make_trips(folder: Path, log: common.Log, arguments: Any, share: int) -> lis
         if (way, i) not in done:
             dice = np.random.default_rng([arguments.seed, list(TRIPS).index(way), i])
             done[way, i] = log.add(trip(folder, dice, way, i))
-            print(f"{n + 1} of {len(wanted)} trips", done[way, i].get("problem", ""), flush=True)
+            if n % 20 == 19 or "problem" in done[way, i]:
+                print(f"{n + 1} of {len(wanted)} trips", done[way, i].get("problem", ""), flush=True)
     return [done[each] for each in sorted(wanted)]
 
 
