@@ -16,7 +16,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
 from csfnns.aim import Aim
@@ -25,7 +24,7 @@ from csfnns.errors import KeyFileError, NoMessageError, SearchError, UsageError
 from csfnns.finding import WINDOW, candidates, look, nothing_found, resembling_covers, window_of
 from csfnns.jpeg_file import is_jpeg
 from csfnns.keys import DEFAULT_RECEIVER, Key, Ledger, check_message
-from csfnns.output import check_output_name, write_atomically
+from csfnns.output import JPEG, check_output_name, write_atomically
 from csfnns.picture import Picture, fit, read_picture, restore
 from csfnns.profile import Profile
 from csfnns.results import Cover, Decoy, Hidden, HiddenFile, Revealed, RevealedFile
@@ -74,9 +73,9 @@ def hide(
     the profile's settings; `device` is a torch device for it, such as "cuda". `survive` says what may happen to the
     stego on its way, such as "jpeg:75-95"; of several, any one may (search/channel.py). Each case is checked. For one
     JPEG quality, `out` may be a .jpg: then it is that JPEG file. With `grain`, the stego differs from the cover by what
-    cannot be told from a decoy's grain (docs/grain.md). With a target, a PSNR in dB for one
-    end or both, searches are repeated until it is met. What can be refused is refused before a message number is
-    used up; then one is, whatever becomes of the message.
+    cannot be told from a decoy's grain (docs/grain.md); of `search` then its steps and rates alone count. With a target, a
+    PSNR in dB for one end or both, searches are repeated until it is met. What can be refused is refused before a
+    message number is used up; then one is, whatever becomes of the message.
 
     Raises KeyFileError for a receiver's key, UsageError, PictureError, CoverError, CapacityError, LedgerError,
     SearchError and Cancelled; then there is no file.
@@ -86,6 +85,9 @@ def hide(
     aim = Aim(target_stego, target_recovered) if aims else None
     sources: dict[str, Source] = _by_receiver(secret, key)
     files = [source for source in sources.values() if isinstance(source, (str, os.PathLike))]
+    if grain and (survive or _suffix(out) in JPEG):
+        hint = "Name the file .png or .webp, and leave --survive out; or leave --grain out."
+        raise UsageError("Grain survives nothing, and JPEG least of all.", hint)
     search = _prepared(key.profile, search, survive, grain=grain)
     if grain and aim:
         raise UsageError("Grain has one strength: there is no target to reach.", "Give one of them.")
@@ -323,11 +325,9 @@ def add_grain(source: Source) -> Picture:
 
 
 def _with_grain(picture: Picture) -> Picture:
-    from csfnns.coding import GRAIN_SIGMA, grain_delta
+    from csfnns.schemes import Direct
 
-    return (picture + grain_delta(picture, GRAIN_SIGMA, Seed(os.urandom(SEED_BYTES)).stream())).astype(
-        np.uint8
-    )
+    return Direct("grain").decoy(picture, Seed(os.urandom(SEED_BYTES)))
 
 
 def _check_recognised(stego: Picture, key: Key, generator: "CoverGenerator", message: int) -> None:

@@ -107,7 +107,7 @@ def nothing_found(
     return DamagedError(
         f"The picture resembles the cover of message {' or '.join(map(str, resembling))},"
         " but no secret can be read from it.",
-        f"Either it was changed on its way ({changed}), or it holds nothing for {hint}",
+        f"Either it was changed on its way ({changed}), or it is a decoy, or it holds nothing for {hint}",
     )
 
 

@@ -60,7 +60,7 @@ def test_what_has_no_meaning_with_grain_is_refused(
         ...
         $ csfnns hide secret.png -k mine.key -o a.png --grain --faithful
         error: --faithful changes nothing with --grain, which has one strength.
-        hint: Give one of them.
+        hint: Leave one out.
         [exit 2]
         $ csfnns grain secret.png -o a.jpg
         error: .jpg is a lossy format...

@@ -52,7 +52,7 @@ def test_pairs_and_what_detectors_make_of_them(transcript: Transcript, desk: Pat
         ## Accuracy in %. Judges that never met the search
         | Judge and scheme | Payload | 8 pairs |
         | --- | ---: | ---: |
-        | SPAM: low bits | 6 | ...(...…...) |
+        | SPAM: low bits | 6 | ...(...…...), AUC ... |
         - NOT THE PUBLISHED SETTINGS: 12 pairs and not 3000 and pictures of 64x64 and not 512x512.
         ...
         Written: runs/figure4/figure4.md, runs/figure4/figure4.tex, runs/figure4/figure4.png.
@@ -70,6 +70,14 @@ def test_json_tells_what_was_made_and_judged(run: Run, desk: Path) -> None:
     rendered = json.loads(run("csfnns experiment render figure4 --format tex --json"))
     assert rendered["files"] == ["runs/figure4/figure4.tex"]
     assert "figure4" in run("csfnns experiment list")
+
+
+def test_a_rate_at_which_networks_diverge_is_an_error(run: Run) -> None:
+    run(f"{LSB} --count 12")
+    seen = run(f"{FIGURE.replace('spam', 'xunet')} --steps 6 --batch 2 --crop 32 --rate 1e30")
+    assert "error: The training of xunet diverged" in seen
+    assert "lower rate than 1e+30" in seen
+    assert seen.endswith("[exit 2]")
 
 
 def test_covers_may_come_from_the_generator(run: Run, desk: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from csfnns.experiments import (
     load_pairs,
     plan_judging,
     run_judging,
+    verdict_chart,
 )
-from csfnns.experiments.figure4 import NAME, render_figure4
-from csfnns.experiments.judging import Job, split
+from csfnns.experiments.figure4 import NAME, markdown, render_figure4
+from csfnns.experiments.judging import About, Job, split
 from csfnns.experiments.pair_set import source_of
 from csfnns.experiments.statistics import wilson
-from csfnns.experiments.verdicts import accuracy, crossing, make_result
+from csfnns.experiments.verdicts import Result, accuracy, area, crossing, make_result
 from csfnns.picture import Picture, read_picture
 from csfnns.steganalysis import Spam, StegExpose, make_detector, roc
 
@@ -79,7 +81,7 @@ def row_of(store: Store, judge: str) -> Mapping[str, Any]:
     return row
 
 
-NAMES = tuple(f"{source}@{k}" for source in ("a", "b", "c@d", "e", "f", "g") for k in range(5))
+NAMES = tuple(f"{source}@{k}" for source in ("a", "b", "c d", "e", "f", "g") for k in range(5))
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
@@ -89,6 +91,13 @@ def test_no_picture_is_on_both_sides(seed: int) -> None:
     sources = [set(map(source_of, side)) for side in (parts.taught, parts.held)]
     assert not sources[0] & sources[1]
     assert (len(sources[0]), len(sources[1])) == (4, 2)
+
+
+def test_crops_of_crops_are_of_one_picture() -> None:
+    names = [f"{source}@{i}@{k}" for source in "abc" for i in range(3) for k in range(2)]
+    parts = split(names, 1)
+    assert len(parts.held) == 6
+    assert len({name[0] for name in parts.held}) == 1
 
 
 def test_every_picture_is_learned_from_once_before_any_is_again() -> None:
@@ -128,6 +137,10 @@ def test_scores_are_those_of_a_judge_taught_by_these_pairs(tmp_path: Path) -> No
     (point,) = make_result(plan, store.rows()).points
     assert point.shares == (accuracy(row["covers"], row["stegos"]),)
     assert point.shares[0] > 0.75
+    assert point.areas == (roc(row["covers"], row["stegos"]).auc,)
+    known = [[judge.score(side(name)) for name in parts.taught[:12]] for side in (pairs.cover, pairs.stego)]
+    assert point.known == (accuracy(*known),)
+    assert row["gpu"] is None
     assert point.verdicts == 2 * len(parts.held)
     assert point.interval == wilson(point.shares[0], 2 * len(parts.held))
 
@@ -150,6 +163,114 @@ def test_networks_learn_from_all_pairs_that_they_are_given(tmp_path: Path) -> No
     assert result.points[1].estimate.mean > 0.8
     assert not (tmp_path / "out" / "learning").exists()
     assert "detector=xunet, steps=25, batch=4, crop=32" in plan.settings["xunet"]
+
+
+def test_a_network_that_diverges_gives_no_row(tmp_path: Path) -> None:
+    pairs = make_set(tmp_path / "set", louder)
+    wild = Teaching(judges=("xunet",), numbers=(8,), seeds=1, steps=6, batch=2, crop=32, rate=1e30)
+    with pytest.raises(UsageError, match="diverged"):
+        run([pairs], tmp_path / "out", wild)
+    assert {row["judge"] for row in Store(tmp_path / "out").rows().values()} == {"stegexpose"}
+
+
+def test_a_network_whose_scores_are_no_numbers_gives_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from csfnns.steganalysis import learning
+
+    def ruin(network: Any, *others: Any) -> None:
+        for weights in network.parameters():
+            weights.data.fill_(math.nan)
+
+    monkeypatch.setattr(learning, "train", ruin)
+    pairs = make_set(tmp_path / "set", louder)
+    teaching = Teaching(judges=("xunet",), numbers=(8,), seeds=1, crop=32)
+    with pytest.raises(UsageError, match="xunet diverged on mine-2") as caught:
+        run([pairs], tmp_path / "out", teaching)
+    assert "--rate" in caught.value.hint
+    assert {row["judge"] for row in Store(tmp_path / "out").rows().values()} == {"stegexpose"}
+
+
+ABOUT = About("mine-2", "mine", "mine", 2.0, (), "mine", 90, 0, 90, "64x64", None, None, None, None, 0)
+
+
+def told(*scores: Mapping[str, Any], judge: str = "yenet", sets: tuple[About, ...] = (ABOUT,)) -> Result:
+    """Result of a judge with these scores, one row for each set."""
+    jobs = tuple(Job(each.key, judge, 8, 1, str(i)) for i, each in enumerate(sets))
+    text = f"detector={judge}, steps=300, batch=8, crop=32, rate=None, device=cpu"
+    plan = JudgingPlan(sets, (judge,), (8,), 1, {judge: text}, jobs)
+    made = {"csfnns": "1", "commit": None, "torch": "2", "machine": "x", "threads": 1}
+    rows = [{"judge": judge, "names": row["covers"], **made, **row} for row in scores]
+    return make_result(plan, {str(i): row for i, row in enumerate(rows)})
+
+
+BLIND = {"covers": [0.4, 0.5, 0.4, 0.4], "stegos": [0.4, 0.4, 0.5, 0.4]}
+SEES = {"covers": [0.1, 0.1, 0.4, 0.4], "stegos": [0.9, 0.9, 0.9, 0.9]}
+
+
+def test_a_judge_that_found_nothing_anywhere_is_no_evidence() -> None:
+    other = replace(ABOUT, key="other-2", scheme="other")
+    both = told(BLIND, {**BLIND, "known": BLIND}, sets=(ABOUT, other))
+    assert any(
+        "may have learned nothing: YeNet (50 % right on pairs that it learned from)." in warning
+        for warning in both.warnings
+    )
+    one = told(BLIND, SEES, sets=(ABOUT, other))
+    assert not any("learned nothing" in warning for warning in one.warnings)
+
+
+def test_rows_of_networks_that_diverged_are_left_out() -> None:
+    nothing = {"covers": [None] * 4, "stegos": [None] * 4}
+    result = told(nothing)
+    assert not result.points
+    assert "Left out: 1 judgements of networks that diverged." in result.warnings
+    (point,) = told(nothing, judge="spam").points
+    assert point.shares == (0.5,)
+
+
+def test_the_area_shows_what_the_threshold_hides() -> None:
+    hidden = {"covers": [0.6, 0.7, None], "stegos": [0.8, 0.9, 0.7]}
+    assert area(**hidden) == pytest.approx(8.5 / 9)
+    expected = roc([0.6, 0.7, math.nan], hidden["stegos"], paired=True).auc
+    result = told(hidden, judge="spam")
+    (point,) = result.points
+    assert point.areas == (pytest.approx(expected),)
+    (line,) = (line for line in markdown(result).splitlines() if line.startswith("| SPAM"))
+    assert line.endswith("), AUC 0.944 |")
+
+
+def test_networks_that_learned_little_are_said() -> None:
+    assert (
+        "networks taught by 300 steps of 8 pairs, squares of 32 (YeNet) and not by tens of thousands of steps."
+        in told(SEES).warnings[0]
+    )
+    assert "taught" not in told(SEES, judge="spam").warnings[0]
+
+
+def test_a_crossing_that_is_not_sure_says_so() -> None:
+    sets = (replace(ABOUT, key="mine-1", payload=1.0), ABOUT)
+    assert "| mine | > 2? |" in markdown(told(BLIND, BLIND, sets=sets))
+    surely = {"covers": [0.1] * 300, "stegos": [0.9] * 300}
+    assert "| mine | < 1 |" in markdown(told(surely, surely, sets=sets))
+    never = {"covers": [0.4] * 2000, "stegos": [0.4] * 2000}
+    assert "| mine | > 2 |" in markdown(told(never, never, sets=sets))
+
+
+def test_all_accuracies_have_one_scale_and_met_judges_are_marked() -> None:
+    from matplotlib.figure import Figure
+
+    sets = (replace(ABOUT, key="mine-1", payload=1.0, met=("yenet",)), ABOUT)
+    surely = {"covers": [0.1] * 300, "stegos": [0.9] * 300}
+    for scores in (BLIND, surely):
+        for draw in (verdict_chart._draw_numbers, verdict_chart._draw_payloads):
+            axes = Figure().subplots()
+            draw(axes, told(scores, scores, sets=sets), "yenet")
+            low, high = axes.get_ylim()
+            assert low <= 40
+            assert high > 100
+            legend = axes.get_legend()
+            assert legend is not None
+            assert any(text.get_text().endswith(", met") for text in legend.get_texts())
 
 
 class Stop(Exception):
@@ -204,16 +325,17 @@ def test_a_network_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pyt
 
 def test_other_pairs_seeds_and_settings_are_other_rows(tmp_path: Path) -> None:
     sets = [make_set(tmp_path / "set", louder)]
-    base = Teaching(judges=("spam", "xunet"), numbers=(8,), seeds=1)
+    base = Teaching(judges=("spam", "xunet"), numbers=(8,), seeds=1, crop=32)
 
     def ids(teaching: Teaching) -> dict[tuple[str, int], str]:
         return {(job.judge, job.seed): job.id for job in plan_judging(sets, teaching).jobs}
 
-    before, two = ids(base), ids(Teaching(judges=base.judges, numbers=(8,), seeds=2))
+    before, two = ids(base), ids(replace(base, seeds=2))
     assert before.items() < two.items()
     assert len(set(two.values())) == 5
-    slower = ids(Teaching(judges=base.judges, numbers=(8,), seeds=1, steps=7))
-    assert {key for key in before if before[key] != slower[key]} == {("xunet", 1)}
+    for other in ({"steps": 7}, {"rate": 1e-4}):
+        slower = ids(replace(base, **other))
+        assert {key for key in before if before[key] != slower[key]} == {("xunet", 1)}
     name = split(sets[0].names, 1).held[0]
     Image.new("RGB", (32, 32)).save(tmp_path / "set" / "stegos" / f"{name}.png")
     assert not set(before.values()) & set(ids(base).values())
@@ -241,7 +363,7 @@ def test_the_result_has_curves_intervals_and_crossings(tmp_path: Path) -> None:
     assert [path.name for path in rendered.files] == ["figure4.md", "figure4.tex", "figure4.png"]
     assert read_picture(rendered.files[2]).shape[1] > 1000
     text = rendered.markdown
-    assert "| my scheme | < 1 |" in text
+    assert "| my scheme | < 1" in text
     assert "NOT THE PUBLISHED SETTINGS: 24 pairs and not 3000 and pictures of 32x32 and not 512x512." in text
     assert "Pairs that were asked for and are missing: my scheme, 1: 6; my scheme, 4: 6." in text
     assert "| my scheme | 4 | 24 | 12 | – | – | – | – |" in text
@@ -282,16 +404,37 @@ def test_wilsons_interval(right: int, count: int) -> None:
     ("teaching", "message"),
     [
         (Teaching(judges=("magic",)), "no judge 'magic'"),
-        (Teaching(numbers=(8, 17)), "Of mine-2, 16 pairs are there to learn from, not 17"),
+        (Teaching(numbers=(8, 17), crop=32), "Of mine-2, 16 pairs are there to learn from, not 17"),
         (Teaching(numbers=(3,)), "Nobody learns from 3 pairs"),
         (Teaching(seeds=0), "0 seeds"),
         (Teaching(judges=("xunet",), steps=0), "0 is no steps"),
+        (Teaching(judges=("xunet",), rate=0.0), "0.0 is no rate"),
     ],
 )
 def test_what_cannot_be_learned_is_refused(tmp_path: Path, teaching: Teaching, message: str) -> None:
     pairs = make_set(tmp_path / "set", louder)
     with pytest.raises(UsageError, match=message):
         plan_judging([pairs], teaching)
+
+
+@pytest.mark.parametrize("crop", [None, 48])
+def test_squares_larger_than_the_pictures_are_refused(tmp_path: Path, crop: int | None) -> None:
+    pairs = make_set(tmp_path / "set", louder)
+    with pytest.raises(UsageError, match=f"mine-2 have 32x32 pixels, and no squares of {crop or 64}"):
+        plan_judging([pairs], Teaching(judges=("xunet",), numbers=(8,), crop=crop))
+
+
+def test_a_stego_of_another_size_is_refused(tmp_path: Path) -> None:
+    pairs = make_set(tmp_path / "set", louder)
+    teaching = Teaching(judges=("xunet",), numbers=(8,), seeds=1, steps=1, batch=2, crop=32)
+    # One in the midst is seen when it is learned from, the first one before anything is done.
+    name = next(each for each in split(pairs.names, 1).taught[:8] if each != pairs.names[0])
+    Image.new("RGB", (48, 40)).save(tmp_path / "set" / "stegos" / f"{name}.png")
+    with pytest.raises(UsageError, match="are no pair"):
+        run([pairs], tmp_path / "out", teaching)
+    Image.new("RGB", (48, 40)).save(tmp_path / "set" / "stegos" / f"{pairs.names[0]}.png")
+    with pytest.raises(UsageError, match="has 32x32 pixels, and its stego 48x40"):
+        plan_judging([pairs], SPAM)
 
 
 def test_sets_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:

@@ -129,6 +129,21 @@ def test_matching_moves_levels_by_one_at_half_its_rate(world: Any, tmp_path: Pat
         assert abs(delta.sum()) < 4 * np.sqrt(np.count_nonzero(delta))
 
 
+def test_matching_says_whose_payload_it_stands_at(world: Any, tmp_path: Path) -> None:
+    make_pairs(want(world, "matching", steps=2), 1, tmp_path / "counted")
+    make_pairs(Wanted("matching", world.covers, rate=0.2), 1, tmp_path / "drawn")
+    assert load_pairs(tmp_path / "counted").label == "LSB matching (as many changes as standard)"
+    assert load_pairs(tmp_path / "drawn").label == "LSB matching"
+
+
+def test_names_with_what_divides_picture_and_crop_are_refused(world: Any, tmp_path: Path) -> None:
+    (world.covers / "1.png").rename(world.covers / "photo@1.png")
+    with pytest.raises(UsageError, match="Names of covers have no @") as caught:
+        make_pairs(want(world), 6, tmp_path / "set")
+    assert caught.value.hint == "Rename photo@1."
+    assert not (tmp_path / "set").exists()
+
+
 def test_matching_stays_within_the_scale() -> None:
     cover = np.tile(np.array([0, 255], np.uint8), (64, 64, 3))[:, :, :3].copy()
     delta = matched(cover, cover.size, Seed(bytes(32))).astype(int) - cover
@@ -338,6 +353,8 @@ def test_where_no_pair_fits_it_is_an_error(world: Any, tmp_path: Path) -> None:
         ("no JSON", "damaged"),
         (json.dumps({"version": 2}), "another version"),
         (json.dumps({"version": 1, "scheme": "mine"}), "does not tell scheme and payload"),
+        (json.dumps({"version": 1, "scheme": "mine", "payload": 0}), "payload of 0.0"),
+        (json.dumps({"version": 1, "scheme": "mine", "payload": math.inf}), "payload of inf"),
         (json.dumps({"version": 1, "scheme": "mine", "payload": 1}), "no pairs in .* yet"),
     ],
 )

@@ -1,5 +1,6 @@
 """`csfnns grain`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +10,9 @@ from csfnns.cli import options, show
 
 def grain(
     picture: Annotated[str, typer.Argument(metavar="PICTURE", help="Any picture.")],
-    out: options.PictureOut,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="Picture to write: .png or .webp.")
+    ],
     overwrite: options.Overwrite = False,
     json: options.AsJson = False,
 ) -> None:

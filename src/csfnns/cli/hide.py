@@ -145,7 +145,7 @@ def hide(
         dialled = {"--beta": beta, "--balance": balance, "--texture": texture, "--target-stego": target_stego}
         dialled |= {"--faithful": faithful or None, "--invisible": invisible or None}
         dialled |= {"--target-recovered": target_recovered}
-        _refuse(dialled, "changes nothing with --grain, which has one strength", "Give one of them.")
+        _refuse(dialled, "changes nothing with --grain, which has one strength", "Leave one out.")
     dial = _balance(faithful, invisible, balance)
     if dial and (target_stego is not None or target_recovered is not None):
         raise UsageError("A target turns the dial by itself.", "Give a target, or a place on the dial.")

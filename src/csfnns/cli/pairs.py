@@ -63,7 +63,7 @@ def make_pair_set(
     command is given again, and a larger --count adds to what is there. With grain and direct-grain, the covers carry
     grain too.
     """
-    from csfnns.experiments import Wanted, make_pairs
+    from csfnns.experiments import Wanted, load_pairs, make_pairs
     from csfnns.experiments.pair_sources import ABSTRACT
 
     wanted = Wanted(
@@ -89,7 +89,7 @@ def make_pair_set(
         show.note(f"No pair {name}: {reason}")
     total = made.done + made.reused
     show.text(
-        f"{out}: {total} pairs of {wanted.label}, {wanted.payload:.3g} bits a pixel; {made.done} are new."
+        f"{out}: {total} pairs of {load_pairs(out).label}, {wanted.payload:.3g} bits a pixel; {made.done} are new."
     )
 
 
@@ -113,6 +113,9 @@ def judge_pairs(
     crop: Annotated[
         int | None, typer.Option(help="Side of the squares that networks learn from: 64.")
     ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Of the networks' learning, at its highest: each network's own.")
+    ] = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Where rows and the result are kept.")
     ] = Path("runs/figure4"),
@@ -134,6 +137,7 @@ def judge_pairs(
         steps=steps,
         batch=batch,
         crop=crop,
+        rate=rate,
         device=device_name(device),
     )
     loaded = [load_pairs(folder) for folder in sets]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from csfnns.errors import UsageError
 from csfnns.experiments.base import HERE
@@ -96,7 +97,7 @@ def _accuracies(result: Result, lines: Sequence[tuple[About, str]], met: bool) -
 def _cell(point: Point) -> str:
     found, (low, high) = point.estimate, point.interval
     spread = "" if found.half_width is None or found.count < 3 else f" ± {100 * found.half_width:.1f}"
-    return f"{100 * found.mean:.1f}{spread} ({100 * low:.1f}…{100 * high:.1f})"
+    return f"{100 * found.mean:.1f}{spread} ({100 * low:.1f}…{100 * high:.1f}), AUC {fmean(point.areas):.3f}"
 
 
 def _crossings(result: Result) -> Table:
@@ -110,7 +111,10 @@ def _crossings(result: Result) -> Table:
 
 
 def _crossing_cell(result: Result, sets: Sequence[About], judge: str) -> str:
-    """Crossing of the mean, and the least and the most of single seeds where all of them cross between payloads."""
+    """Crossing of the mean, and the least and the most of single seeds where all of them cross between payloads.
+
+    A crossing beyond the payloads has a ? where the interval of the outermost one includes the level.
+    """
     points = [p for each in sets for p in result.of(each, judge) if p.number == result.plan.numbers[-1]]
     found = crossing([(p.set.payload, p.estimate.mean) for p in points])
     if found is None:
@@ -118,6 +122,9 @@ def _crossing_cell(result: Result, sets: Sequence[About], judge: str) -> str:
     seeds = min(len(p.shares) for p in points)
     single = [crossing([(p.set.payload, p.shares[k]) for p in points]) for k in range(seeds)]
     text = f"{'' if found[0] == '=' else found[0] + ' '}{found[1]:.2g}"
+    if found[0] != "=":
+        low, high = (min if found[0] == "<" else max)(points, key=lambda p: p.set.payload).interval
+        text += "?" if low < CROSSED <= high else ""
     text += " (met)" if any(judge in each.met for each in sets) else ""
     inside = [each[1] for each in single if each is not None and each[0] == "="]
     if seeds < 2 or len(inside) < seeds:

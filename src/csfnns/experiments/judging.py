@@ -19,7 +19,7 @@ from csfnns.experiments.run import Ran
 from csfnns.experiments.store import Row, Store
 from csfnns.files import write_result
 from csfnns.picture import Picture
-from csfnns.steganalysis import Deep, Lesson, Spam, make_detector, make_network
+from csfnns.steganalysis import NETWORKS, Deep, Lesson, Spam, make_detector, make_network
 
 UNTAUGHT = "stegexpose"
 """The detector that judges every pair as it is."""
@@ -29,6 +29,8 @@ HELD_OUT = 1 / 3
 """Share of the source pictures that no judge learns from; the paper's (Sec. 4.3)."""
 LEAST_PAIRS = 8
 """Pairs that a judge learns from, at least."""
+_KNOWN = 50
+"""Pairs that it learned from and judges too, at most: one that does not tell even these has learned nothing."""
 
 _VERSION = 1
 _SOURCES = ("steganalysis", "picture.py", "experiments/judging.py")
@@ -45,17 +47,19 @@ class Teaching:
     seeds: int = 3
     """Times that each judge learns anew, with another split of the pictures each time."""
     steps: int | None = None
-    """Of the networks' learning; this and the next two are the lesson's own number unless given."""
+    """Of the networks' learning; this and the next three are the lesson's own number unless given."""
     batch: int | None = None
     """Pairs a step."""
     crop: int | None = None
     """Side of the squares that networks learn from; they judge whole pictures."""
+    rate: float | None = None
+    """Adam's learning rate at its highest."""
     device: str = "cpu"
     """Where networks learn."""
 
     def lesson(self, judge: str, seed: int) -> Lesson:
         """Lesson of a network. Raises UsageError for numbers that make no sense."""
-        given = {name: getattr(self, name) for name in ("steps", "batch", "crop")}
+        given = {name: getattr(self, name) for name in ("steps", "batch", "crop", "rate")}
         chosen = {name: value for name, value in given.items() if value is not None}
         return Lesson(detector=judge, seed=seed, checks=1, device=self.device, **chosen)
 
@@ -256,6 +260,21 @@ def _check(sets: Sequence[PairSet], teaching: Teaching) -> None:
     for each in sets:
         if keys.count(each.key) > 1:
             raise UsageError(f"There are two sets of {each.key}.", "Judge one of them at a time.")
+    crops = [teaching.lesson(judge, 0).crop or 0 for judge in teaching.judges if judge in NETWORKS]
+    for each in sets:
+        _check_sizes(each, max(crops, default=0))
+
+
+def _check_sizes(pairs: PairSet, crop: int) -> None:
+    """Of the first pair; the others are looked at when they are learned from."""
+    name = pairs.names[0]
+    cover, stego = (f"{side.shape[1]}x{side.shape[0]}" for side in (pairs.cover(name), pairs.stego(name)))
+    if cover != stego:
+        reason = f"Of {pairs.key}, the cover {name} has {cover} pixels, and its stego {stego}."
+        raise UsageError(reason, "A stego has the size of its cover.")
+    if min(pairs.cover(name).shape[:2]) < crop:
+        hint = "Give a smaller --crop."
+        raise UsageError(f"Pictures of {pairs.key} have {cover} pixels, and no squares of {crop}.", hint)
 
 
 def _seeds(teaching: Teaching) -> range:
@@ -336,13 +355,26 @@ def _row(job: Job, pairs: PairSet, plan: JudgingPlan, teaching: Teaching, state:
     started = time.monotonic()
     judge = _judge(job, pairs, parts.taught[: job.number], teaching, state)
     taught = time.monotonic()
-    covers = [_number(judge(pairs.cover(name))) for name in parts.held]
-    stegos = [_number(judge(pairs.stego(name))) for name in parts.held]
+    covers, stegos = _scores(judge, pairs, parts.held)
+    if job.judge in NETWORKS and None in (*covers, *stegos):
+        hint = f"Give a lower --rate, or leave {job.judge} out of --judges."
+        raise UsageError(f"{job.judge} diverged on {job.set}, and judges nothing.", hint)
+    known = _scores(judge, pairs, parts.taught[: min(job.number, _KNOWN)])
     row: dict[str, Any] = {"rows": "figure4", "set": job.set, "judge": job.judge, "seed": job.seed}
     row |= {"number": job.number, "names": list(parts.held), "covers": covers, "stegos": stegos}
     row |= {"taught": list(parts.taught[: job.number]), "settings": plan.settings[job.judge]}
+    row |= {"known": {"covers": known[0], "stegos": known[1]}} if job.number else {}
     seconds = {"learning": taught - started, "judging": time.monotonic() - taught}
-    return row | environment("cpu") | {"seconds": seconds}
+    device = teaching.device if job.judge in NETWORKS else "cpu"
+    return row | environment(device) | {"seconds": seconds}
+
+
+def _scores(
+    judge: Callable[[Picture], float], pairs: PairSet, names: Sequence[str]
+) -> tuple[list[float | None], list[float | None]]:
+    """Of covers and stegos."""
+    covers = [_number(judge(pairs.cover(name))) for name in names]
+    return covers, [_number(judge(pairs.stego(name))) for name in names]
 
 
 def _judge(
@@ -361,15 +393,16 @@ def _taught(
     covers: Sequence[Picture], stegos: Sequence[Picture], names: Sequence[str], lesson: Lesson, state: Path
 ) -> Deep:
     """Network that learned from every one of these pairs: `learn` would keep some for its own test."""
-    from csfnns.steganalysis.learning import Pairs, train
+    from csfnns.steganalysis.learning import Pairs, check_pairs, train
 
+    check_pairs(covers, stegos, lesson.crop)
     everyone = tuple(range(len(names)))
     # A curve needs somebody to be judged; nobody looks at it.
     pairs = Pairs(covers, stegos, taught=everyone, held=everyone[:1], groups=len(set(map(source_of, names))))
     network = make_network(lesson.detector, lesson.seed)
     state.parent.mkdir(exist_ok=True)
     train(network, pairs, lesson, state)
-    return Deep(lesson.detector, network.cpu().eval())
+    return Deep(lesson.detector, network.eval())
 
 
 def _number(score: float) -> float | None:

@@ -1,6 +1,7 @@
 """A set of pairs as it lies in its folder."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -8,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from csfnns.errors import UsageError
+from csfnns.experiments.pair_wanted import MATCHING
 from csfnns.experiments.store import FILE as ROWS
 from csfnns.experiments.store import Row, Store
 from csfnns.picture import Picture, read_picture
 
 ABOUT = "pairs.json"
 VERSION = 1
+AS_STANDARD = "LSB matching (as many changes as standard)"
+"""Label of `matching` whose payload is that of the search whose changes it counts."""
 
 
 @dataclass(frozen=True)
@@ -72,20 +76,25 @@ def load_pairs(folder: Path) -> PairSet:
         scheme, payload = str(about["scheme"]), float(about["payload"])
         met = tuple(map(str, about.get("met", ())))
         count = int(about.get("count", len(both)))
-        steps = about.get("settings", {}).get("steps")
+        settings = about.get("settings", {})
+        steps = settings.get("steps")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{folder / ABOUT} does not tell scheme and payload.", "Add them.") from error
+    if not 0 < payload < math.inf:
+        raise UsageError(f"{folder / ABOUT} tells a payload of {payload}.", "Give bits a pixel, more than 0.")
     if not both:
         raise UsageError(f"There are no pairs in {folder} yet.", "Make them first: csfnns experiment pairs.")
     label = str(about.get("label", scheme))
+    if scheme == MATCHING and "rate" in settings and settings["rate"] is None:
+        label = AS_STANDARD
     rows = Store(folder).rows() if (folder / ROWS).exists() else {}
     figures = {name: rows[name] for name in both if name in rows}
     return PairSet(folder, scheme, label, payload, met, both, count, steps, figures)
 
 
 def source_of(name: str) -> str:
-    """Source picture of a pair: all that is before its last @."""
-    return name.rpartition("@")[0] or name
+    """Source picture of a pair: all that is before its first @."""
+    return name.partition("@")[0] or name
 
 
 def read_about(path: Path) -> dict[str, Any]:

@@ -56,12 +56,16 @@ def make_pairs(wanted: Wanted, count: int, out: Path, tell: Tell | None = None) 
 
     Crops are spread evenly over the source pictures: all of them give their first before one gives its second.
     Raises PictureError for files that are no pictures or too small, UsageError for a folder that holds something else,
-    and for more crops than there are places, and CapacityError where every pair fails.
+    for names with @, and for more crops than there are places, and CapacityError where every pair fails.
     """
     if count < 1:
         raise UsageError(f"There is nothing to make with {count} pairs.", "Give 1 or more.")
     maker = Maker(wanted)
     sources = Sources(wanted, out, count)
+    wrong = [name for name in map(sources.name, range(count)) if name.count("@") > 1]
+    if wrong:
+        hint = f"Rename {wrong[0].rpartition('@')[0]}."
+        raise UsageError("Names of covers have no @: it divides picture and crop.", hint)
     secrets = Secrets(wanted, out)
     _claim(maker, count, out, {"covers": sources.digest, "secrets": secrets.digest})
     store = Store(out)

@@ -84,7 +84,8 @@ def _draw_payloads(axes: "Axes", result: Result, judge: str) -> None:
         points = [p for each in sets for p in result.of(each, judge) if p.number == plan.numbers[-1]]
         if points:
             style = {"color": _style(plan, sets[0])["color"], "linestyle": "-"}
-            _bars(axes, [point.set.payload for point in points], points, sets[0].label, style)
+            met = ", met" if any(judge in each.met for each in sets) else ""
+            _bars(axes, [point.set.payload for point in points], points, sets[0].label + met, style)
     axes.axhline(100 * CROSSED, color="0.5", linestyle=":", linewidth=1)
     payloads = sorted({each.payload for each in plan.sets})
     axes.set_xscale("log")
@@ -109,6 +110,8 @@ def _bars(
 
 def _describe(axes: "Axes", title: str, below: str) -> None:
     axes.axhline(50, color="0.7", linestyle="--", linewidth=1)
+    # One scale for all, so that guessing looks like guessing.
+    axes.set_ylim(min(40, axes.get_ylim()[0]), 102)
     axes.set_title(title, fontsize=10)
     axes.set_xlabel(below, fontsize=8)
     axes.set_ylabel("accuracy, %", fontsize=8)

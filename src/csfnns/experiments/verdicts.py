@@ -1,22 +1,27 @@
 """What the scores that judging.py keeps say: curves, accuracies with their intervals, crossings."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import fmean
 
 import numpy as np
 
 from csfnns.experiments.base import PUBLISHED_SIDE
 from csfnns.experiments.judging import HELD_OUT, UNTAUGHT, About, JudgingPlan
+from csfnns.experiments.pair_set import AS_STANDARD
 from csfnns.experiments.sheet import made_by
 from csfnns.experiments.statistics import Estimate, estimate, wilson
 from csfnns.experiments.store import Row
-from csfnns.steganalysis import Roc, roc
+from csfnns.steganalysis import NETWORKS, Roc, roc
 
 CROSSED = 0.55
 """Accuracy from which a scheme counts as found."""
 PUBLISHED_PAIRS = 3000
+_LEARNED_STEPS = 10_000
+"""Steps below which a network learned far less than in its paper: those have tens of thousands, and more."""
 
 _LABELS = {"yenet": "YeNet", "siastegnet": "SiaStegNet", "srnet": "SRNet", "xunet": "XuNet", "spam": "SPAM"}
 
@@ -30,6 +35,10 @@ class Point:
     number: int
     shares: tuple[float, ...]
     """Of right verdicts, for each seed."""
+    areas: tuple[float, ...]
+    """Under the curve of the same scores, for each seed: what 0.5 as the threshold may hide."""
+    known: tuple[float, ...]
+    """Of right verdicts on pairs that it learned from, for each seed that tells."""
     verdicts: int
     """Of one seed, on average: covers and stegos held out."""
 
@@ -67,6 +76,12 @@ def accuracy(covers: Sequence[float | None], stegos: Sequence[float | None]) -> 
     return float((right + 1).mean() / 2)
 
 
+def area(covers: Sequence[float | None], stegos: Sequence[float | None]) -> float:
+    """How often a stego scores higher than a cover, half for ties; pictures that cannot be told score least."""
+    c, s = (np.array([-np.inf if score is None else score for score in side]) for side in (covers, stegos))
+    return float(((s[:, None] > c) + (s[:, None] == c) / 2).mean())
+
+
 def crossing(points: Sequence[tuple[float, float]], level: float = CROSSED) -> tuple[str, float] | None:
     """Payload at which an accuracy reaches the level: ("=", payload) between two payloads that were measured, on a line
     over the logarithm; ("<", the least) or (">", the most) beyond them. Points are (payload, accuracy).
@@ -87,7 +102,8 @@ def crossing(points: Sequence[tuple[float, float]], level: float = CROSSED) -> t
 
 def make_result(plan: JudgingPlan, stored: Mapping[str, Row]) -> Result:
     """What the rows that the plan asks for say."""
-    rows = [(job, stored[job.id]) for job in plan.jobs if job.id in stored]
+    done = [(job, stored[job.id]) for job in plan.jobs if job.id in stored]
+    rows = [(job, row) for job, row in done if not _diverged(row)]
     sets = {each.key: each for each in plan.sets}
     curves = {
         job.set: roc(_scores(row["covers"]), _scores(row["stegos"]), paired=True)
@@ -103,10 +119,17 @@ def make_result(plan: JudgingPlan, stored: Mapping[str, Row]) -> Result:
                 ]
                 if mine:
                     shares = tuple(accuracy(row["covers"], row["stegos"]) for row in mine)
+                    areas = tuple(area(row["covers"], row["stegos"]) for row in mine)
+                    known = tuple(accuracy(**row["known"]) for row in mine if "known" in row)
                     verdicts = round(2 * sum(len(row["names"]) for row in mine) / len(mine))
-                    points.append(Point(sets[each.key], judge, number, shares, verdicts))
+                    points.append(Point(sets[each.key], judge, number, shares, areas, known, verdicts))
     notes = (*_notes(plan), *_unused(plan, stored), made_by([row for _, row in rows]))
-    return Result(plan, curves, tuple(points), tuple(_warnings(plan, len(rows))), notes)
+    warnings = [*_warnings(plan, len(done)), *_doubts(plan, points, len(done) - len(rows))]
+    return Result(plan, curves, tuple(points), tuple(warnings), notes)
+
+
+def _diverged(row: Row) -> bool:
+    return row["judge"] in NETWORKS and None in (*row["covers"], *row["stegos"])
 
 
 def _scores(values: Sequence[float | None]) -> list[float]:
@@ -127,6 +150,7 @@ def _warnings(plan: JudgingPlan, done: int) -> list[str]:
     ]
     if short:
         other.append(f"searches with other steps than each method's own ({'; '.join(short)})")
+    other += _hasty(plan)
     warnings = [f"NOT THE PUBLISHED SETTINGS: {' and '.join(other)}."] if other else []
     if done < len(plan.jobs):
         warnings.append(f"Not finished: {done} of {len(plan.jobs)} judgements are made.")
@@ -134,6 +158,40 @@ def _warnings(plan: JudgingPlan, done: int) -> list[str]:
     return warnings + (
         [f"Pairs that were asked for and are missing: {'; '.join(missing)}."] if missing else []
     )
+
+
+def _hasty(plan: JudgingPlan) -> list[str]:
+    """Networks that learned less than in their papers, by their settings in words."""
+    found: dict[str, list[str]] = {}
+    for judge in plan.judges:
+        told = dict(re.findall(r"(\w+)=(\w+)", plan.settings[judge]))
+        if judge in NETWORKS and int(told["steps"]) < _LEARNED_STEPS:
+            words = f"{told['steps']} steps of {told['batch']} pairs, squares of {told['crop']}"
+            found.setdefault(words, []).append(judge_label(judge))
+    return [
+        f"networks taught by {words} ({', '.join(judges)}) and not by tens of thousands of steps"
+        for words, judges in found.items()
+    ]
+
+
+def _doubts(plan: JudgingPlan, points: Sequence[Point], diverged: int) -> list[str]:
+    """What must not be taken for undetectability."""
+    nothing = []
+    for judge in plan.judges:
+        mine = [point for point in points if point.judge == judge]
+        if mine and all(point.estimate.mean < CROSSED for point in mine):
+            known = [share for point in mine for share in point.known]
+            told = f" ({100 * fmean(known):.0f} % right on pairs that it learned from)" if known else ""
+            nothing.append(judge_label(judge) + told)
+    doubts = []
+    if nothing:
+        doubts.append(
+            f"Found nothing in any set, and may have learned nothing: {', '.join(nothing)}. Such figures are no"
+            " evidence: judge a set beside these that is surely found, such as standard, or teach longer."
+        )
+    if diverged:
+        doubts.append(f"Left out: {diverged} judgements of networks that diverged.")
+    return doubts
 
 
 def _unused(plan: JudgingPlan, stored: Mapping[str, Row]) -> list[str]:
@@ -157,6 +215,13 @@ def _notes(plan: JudgingPlan) -> list[str]:
         " pictures, others for each seed); mean over seeds ± half the width of its 95 % t-interval (from three seeds"
         " on), and in brackets Wilson's 95 % interval for as many verdicts as one seed has. Seeds share pictures, and"
         " crops of one picture are counted as independent: both intervals are rather too narrow.",
+        "AUC beside an accuracy: area under the curve of the same scores, mean over seeds; where it is away from 0.5 and"
+        " the accuracy is not from 50 %, the judge finds something and 0.5 is the wrong threshold.",
+        *(
+            ["LSB matching with as many changes as standard holds nothing: its payload is that of standard."]
+            if any(each.label == AS_STANDARD for each in plan.sets)
+            else []
+        ),
         "Each judge learns from scratch; of fewer pairs, all are among the more.",
         *(f"Settings of {judge}: {text}" for judge, text in plan.settings.items() if text != judge),
     ]

@@ -16,7 +16,6 @@ from csfnns.stream import Seed
 _INSIDE = GRAIN  # the class of levels with room for all grain on both sides
 _EVERY = 6  # steps for which thresholds stay: few ranks change in that time, and sorting is dear
 _EXACT_FROM = 0.96  # of the steps: then every rank counts
-_REACH = 8.0  # the variable's, in levels
 
 F32 = npt.NDArray[np.float32]
 
@@ -51,6 +50,7 @@ class GrainGrid:
         self.variable = (start * torch.stack(noise)).reshape(cover.shape).to(cover).requires_grad_()
         self._round_from = round_from
         self._steps = 0
+        self._final: Tensor | None = None
         # Of each picture: thresholds of its levels inside, and those of every level near black or white.
         edges = [np.flatnonzero(grain_classes(picture).reshape(-1) != _INSIDE) for picture in levels]
         self._edges = [torch.from_numpy(each).to(cover.device) for each in edges]
@@ -61,11 +61,14 @@ class GrainGrid:
         self._thresholds = torch.zeros((len(cover), 2 * GRAIN + 1, 2 * GRAIN), device=cover.device)
 
     def prepare(self, progress: float) -> None:
-        """Find anew between which values of the variable each level lies, if it is time."""
+        """Find anew between which values of the variable each level lies, if it is time; in the end, where each goes."""
         if progress < self._round_from:
             return
-        if self._steps % _EVERY == 0 or progress >= _EXACT_FROM:
-            variable = self.variable.detach().flatten(1).cpu().numpy()
+        variable = self.variable.detach().flatten(1).cpu().numpy()
+        if progress >= 1:
+            dealt = [_deal(*each) for each in zip(variable, self._members, self._counts, strict=True)]
+            self._final = torch.from_numpy(np.stack(dealt)).reshape(self.variable.shape).to(self.variable)
+        elif self._steps % _EVERY == 0 or progress >= _EXACT_FROM:
             found = [_thresholds(*each) for each in zip(variable, self._members, self._counts, strict=True)]
             self._thresholds.copy_(torch.from_numpy(np.stack(found)))
         self._steps += 1
@@ -78,12 +81,12 @@ class GrainGrid:
         return (self.variable + (dealt - self.variable.detach())) / LEVELS
 
     def project(self) -> None:
-        """Keep the variable within some levels: its order alone counts."""
-        with torch.no_grad():
-            self.variable.clamp_(-_REACH, _REACH)
+        """Nothing to do: the variable's order alone counts."""
 
     def _dealt(self) -> Tensor:
-        """Values in the variable's order, (N, 3, H, W)."""
+        """Values in the variable's order, (N, 3, H, W): nearly so during the search, and exactly in the end."""
+        if self._final is not None:
+            return self._final
         w = self.variable.detach().flatten(1)
         levels = torch.full_like(w, -GRAIN)
         for k in range(2 * GRAIN):
@@ -92,6 +95,17 @@ class GrainGrid:
             above = w[i, edge, None] >= self._thresholds[i, row]
             levels[i, edge] = above.sum(1).to(levels) - GRAIN
         return levels.reshape(self.variable.shape)
+
+
+def _deal(
+    variable: F32, members: Sequence[npt.NDArray[np.intp]], counts: Sequence[npt.NDArray[np.intp]]
+) -> F32:
+    """So many of each level, within each class in the order of the variable: (n,)."""
+    dealt = np.empty_like(variable)
+    for there, count in zip(members, counts, strict=True):
+        levels = np.repeat(np.arange(-GRAIN, GRAIN + 1), count)
+        dealt[there[np.argsort(variable[there], kind="stable")]] = levels
+    return dealt
 
 
 def _thresholds(

@@ -128,8 +128,8 @@ class Search:
         return replace(self, beta=self.beta * DIAL**balance)
 
     def in_grain(self) -> "Search":
-        """These settings, with δ held to the law of grain: its strength is given, and β weighs nothing against it."""
-        return replace(self, space="grain", beta=GRAIN_BETA)
+        """These settings, with δ held to the law of grain: strength and place are given, β and texture have no say."""
+        return replace(self, space="grain", beta=GRAIN_BETA, sigma=float(GRAIN_SIGMA), texture=0.0)
 
     def _space(self, cover: Tensor, seeds: Sequence[Seed]) -> Space:
         if self.space == "tanh":
