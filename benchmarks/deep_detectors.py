@@ -3,8 +3,9 @@
 Every level gets a random lowest bit by ±1, so that half of the levels change. Of each picture of covers/train four
 squares of 128x128 are taken; networks learn from smaller crops of three quarters of the pictures and judge the whole
 squares of the others, covers and stegos. Where a plan has several stages, the first ones have steps of ±4 or ±2 instead
-of ±1 (a curriculum), and the last one counts. A run that was stopped goes on where it was; trained models, their cards
-and curves are kept beside the result. Exit status 1 when a bar fails.
+of ±1 (a curriculum), and the last one counts. A run that was stopped goes on where it was: empty the folder beside the
+result if the networks or their training changed since. Trained models, their cards and curves are kept there. Exit
+status 1 when a bar fails.
 """
 
 import json
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from common import ROOT, Log, make_parser, pictures, print_table, save
+from common import ROOT, Log, make_parser, matched, pictures, print_table, save
 from csfnns.experiments.statistics import wilson
 from csfnns.picture import Picture, read_picture
 from csfnns.steganalysis import NETWORKS, Learned, Lesson, draw_curve, learn
@@ -55,16 +56,6 @@ PLANS = {
 }
 
 
-def matched(cover: Picture, strength: int, random: np.random.Generator) -> Picture:
-    """Cover with half of its levels moved by ±strength with equal chances, inwards where a level would leave 0…255.
-
-    With a strength of 1 this is LSB matching at full rate.
-    """
-    step = np.where(random.random(cover.shape) < 0.5, strength, -strength)
-    step = np.where(cover < strength, strength, np.where(cover > 255 - strength, -strength, step))
-    return (cover + step * (random.random(cover.shape) < 0.5)).astype(np.uint8)
-
-
 def squares(paths: Sequence[Path]) -> tuple[list[Picture], list[str]]:
     """Squares of all pictures, and the picture that each is from."""
     found, groups = [], []
@@ -83,7 +74,7 @@ def measure(name: str, covers: list[Picture], groups: list[str], seed: int, fold
     before = json.loads(clock.read_text()) if clock.exists() else 0.0
     for number, stage in enumerate(plan.stages):
         stegos = [
-            matched(cover, stage.strength, np.random.default_rng([seed, stage.strength, i]))
+            matched(cover, 1.0, np.random.default_rng([seed, stage.strength, i]), stage.strength)
             for i, cover in enumerate(covers)
         ]
         lesson = Lesson(
@@ -101,6 +92,8 @@ def measure(name: str, covers: list[Picture], groups: list[str], seed: int, fold
         start = folder / f"{name}-{number}.safetensors"
         keep(learned, start, stage)
         print(f"{name}, ±{stage.strength}: right on {100 * learned.accuracy:.1f} %", flush=True)
+    for left in (clock, *folder.glob(f"{name}-*.state")):  # or another commit would take these for its own
+        left.unlink()
     judged = 2 * len(learned.held_out)
     low, high = wilson(learned.accuracy, judged)
     row = {"name": name, "pairs": len(covers) - judged // 2, "judged": judged, "seconds": seconds}

@@ -3,8 +3,8 @@
 Over covers of covers/eval and covers/train, 512x512, with secrets/imagenet fitted to 256x256: the search's δ is
 measured beside nine decoys' δ on the same cover, by what the law leaves open: how it follows brightness, texture, edges
 and neighbours. (The histograms of each class of levels are a decoy's by construction.) For each figure, the rank of the
-stego among its decoys is uniform if both have one law: a Kolmogorov-Smirnov test gives p. Stegos are kept in a folder.
-Exit status 1 when any p is below 0.01 divided by the number of figures.
+stego among its decoys is uniform if both have one law: a Kolmogorov-Smirnov test gives p. Stegos are kept in a
+folder: empty it after changes to the scheme. Exit status 1 when any p is below 0.01 divided by the number of figures.
 """
 
 import sys

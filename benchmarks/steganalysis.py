@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from common import ROOT, make_parser, pictures, print_table, save
+from common import ROOT, make_parser, matched, pictures, print_table, save
 from csfnns.measure import compare
 from csfnns.output import write_picture
 from csfnns.picture import Picture, fit, read_picture
@@ -53,13 +53,6 @@ def replaced(cover: Picture, rate: float, random: np.random.Generator) -> Pictur
     """Cover with random lowest bits at a share of random places."""
     bits = random.integers(0, 2, cover.shape, np.uint8)
     return np.where(random.random(cover.shape) < rate, (cover & 254) | bits, cover)
-
-
-def matched(cover: Picture, rate: float, random: np.random.Generator) -> Picture:
-    """Cover with random lowest bits at a share of random places, by ±1 with equal chances."""
-    step = np.where(random.random(cover.shape) < 0.5, 1, -1)
-    step = np.where(cover == 0, 1, np.where(cover == 255, -1, step))
-    return (cover + step * (random.random(cover.shape) < rate / 2)).astype(np.uint8)
 
 
 def measure_rates(covers: Sequence[Picture], seed: int, failed: list[str]) -> list[dict[str, Any]]:

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from csfnns.experiments.pair_set import source_of
 from csfnns.picture import Picture, read_picture
 from csfnns.steganalysis import Lesson
+from csfnns.steganalysis.learning import held_out
 
 Transcript = Callable[[str], None]
 Run = Callable[[str], str]
@@ -106,7 +109,7 @@ LEARN = "csfnns steganalysis train --covers covers --stegos stegos --detector xu
 def test_a_network_is_trained_and_judges(transcript: Transcript, run: Run, desk: Path) -> None:
     transcript(f"""
         $ {LEARN} -o model.safetensors --pictures "scenes with noise" --licence none
-        Learned from 9 pairs; right on ... % of 6 held-out pictures.
+        Learned from 8 pairs; right on ... % of 8 held-out pictures.
         Written: model.safetensors, model.md, model.json, model.png.
         $ csfnns steganalysis score stegos/00.png --detector xunet --model model.safetensors
         stegos/00.png 0...
@@ -118,7 +121,7 @@ def test_a_network_is_trained_and_judges(transcript: Transcript, run: Run, desk:
     assert [row["step"] for row in curve] == list(range(3, 31, 3))
     assert read_picture(desk / "model.png").shape == (600, 900, 3)
     content = json.loads(run(f"{LEARN} -o again --json"))
-    assert (content["file"], content["pairs"], content["judged"]) == ("again", PAIRS, 6)
+    assert (content["file"], content["pairs"], content["judged"]) == ("again", 8, 8)
     assert content["curve"] == curve
     assert (desk / "again").read_bytes() == (desk / "model.safetensors").read_bytes()
     judged = json.loads(
@@ -155,9 +158,11 @@ def test_crops_of_a_picture_are_held_out_together(run: Run, desk: Path) -> None:
     for folder in ("covers", "stegos"):
         for path in sorted((desk / folder).iterdir()):
             number = int(path.stem)
-            path.rename(path.with_name(f"p{number // 4}@{number % 4}.png"))
+            path.rename(path.with_name(f"{number // 4}@sea@{number % 4}.png"))
     content = json.loads(run(f"{LEARN} --steps 1 -o model --json"))
-    assert content["judged"] == 8  # one picture of three, with its four crops
+    # Of two @, the same divides as where pairs are judged by experiments.
+    held = held_out([source_of(f"{i}@sea@0") for i in range(3)], 0.25)
+    assert (content["pairs"], content["judged"]) == (12 - 4 * len(held), 8 * len(held))
     assert "| groups | 3 |" in (desk / "model.md").read_text("utf-8")
 
 
@@ -193,6 +198,14 @@ def test_what_networks_cannot_do_is_refused(transcript: Transcript, desk: Path) 
         error: old is no model of a network.
         ...
         [exit 2]
+        $ {LEARN} -o model --start nowhere
+        error: There is no file nowhere.
+        hint: Check the path of the model.
+        [exit 2]
+        $ {LEARN} -o model --rate 1e30
+        error: The training of xunet diverged at step ....
+        hint: Give a lower rate than 1e+30.
+        [exit 2]
         $ csfnns steganalysis train --covers covers --stegos stegos -o model --steps 3
         error: Spam learns without settings and notes.
         hint: Leave them out, or name a network: --detector xunet|yenet|siastegnet|srnet.
@@ -204,6 +217,16 @@ def test_what_networks_cannot_do_is_refused(transcript: Transcript, desk: Path) 
         $ csfnns steganalysis score covers/00.png --detector srnet --model old
         error: old is no model of a network.
         ...
+        [exit 2]
+    """)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, and it would be used")
+def test_a_device_that_is_not_there_is_refused(transcript: Transcript) -> None:
+    transcript(f"""
+        $ {LEARN} -o model --device cuda
+        error: The device 'cuda' cannot be used: ....
+        hint: Try 'cpu'.
         [exit 2]
     """)
 

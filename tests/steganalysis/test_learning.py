@@ -9,7 +9,8 @@ import torch
 from csfnns.errors import UsageError
 from csfnns.picture import Picture
 from csfnns.steganalysis import NETWORKS, Deep, Learned, Lesson, learn
-from csfnns.steganalysis.learning import Pairs, draw_batch, held_out, schedule
+from csfnns.steganalysis.learning import Pairs, check_pairs, draw_batch, held_out, schedule
+from csfnns.steganalysis.xunet import XuNet
 
 
 def noise_pairs(count: int, side: int = 32, strength: int = 8) -> tuple[list[Picture], list[Picture]]:
@@ -40,8 +41,9 @@ def test_xunet_learns_what_is_easy() -> None:
     judged = [learned.detector.score(side[i]) > 0.5 for side in (covers, stegos) for i in learned.held_out]
     right = np.array(judged) == np.repeat([False, True], len(learned.held_out))
     assert learned.accuracy == right.mean()
-    assert (learned.detector.about["pairs"], learned.detector.about["rate"]) == (30, 2e-3)
-    assert learned.detector.about["pictures_judged"] == 2 * len(learned.held_out) == 20
+    assert (learned.detector.about["pairs"], learned.detector.about["rate"]) == (35, 2e-3)
+    assert learned.detector.about["accuracy"] == learned.accuracy
+    assert learned.detector.about["pictures_judged"] == 2 * len(learned.held_out) == 10
 
 
 @pytest.mark.parametrize("name", ["yenet", "siastegnet", "srnet"])
@@ -80,13 +82,32 @@ def test_a_training_that_was_stopped_ends_as_one_run_through(
     assert not same(resumed, other)
 
 
-def test_a_state_of_something_else_is_refused(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_training_that_diverges_is_refused(name: str) -> None:
+    covers, stegos = noise_pairs(4)
+    with pytest.raises(UsageError, match=f"The training of {name} diverged at step [2-9]") as refused:
+        learn(covers, stegos, Lesson(name, steps=9, batch=2, crop=16, rate=1e30))
+    assert refused.value.hint == "Give a lower rate than 1e+30."
+
+
+def test_a_score_that_is_no_number_is_never_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    covers, stegos = noise_pairs(4)
+    monkeypatch.setattr(Deep, "score", lambda *_: float("nan"))
+    assert learn(covers, stegos, Lesson(steps=1, batch=1, crop=16)).accuracy == 0
+
+
+def test_a_state_of_something_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     covers, stegos = noise_pairs(4)
     lesson, state = Lesson(steps=1, batch=1, crop=16), tmp_path / "state"
     learn(covers, stegos, lesson, state=state)
     for others, changed in ((covers, Lesson(steps=2, batch=1, crop=16)), (covers[::-1], lesson)):
         with pytest.raises(UsageError, match="state of another training"):
             learn(others, stegos, changed, state=state)
+    monkeypatch.setattr("csfnns.__version__", "0.0.0")
+    with pytest.raises(UsageError, match="state of another training") as refused:
+        learn(covers, stegos, lesson, state=state)
+    assert "versions" in str(refused.value.hint)
     state.write_bytes(b"nothing")
     with pytest.raises(UsageError, match="no state of a training"):
         learn(covers, stegos, lesson, state=state)
@@ -138,7 +159,7 @@ def test_crops_of_one_picture_are_never_on_both_sides() -> None:
     covers = [np.zeros((16, 16, 3), np.uint8)] * 60
     pairs = Pairs.check(covers, covers, groups, Lesson(crop=16))
     taught, held = ({groups[i] for i in side} for side in (pairs.taught, pairs.held))
-    assert (len(taught), len(held)) == (9, 3)
+    assert (len(taught), len(held)) == (8, 4)
     assert not taught & held
     assert sorted(pairs.taught + pairs.held) == list(range(60))
 
@@ -146,9 +167,43 @@ def test_crops_of_one_picture_are_never_on_both_sides() -> None:
 def test_names_decide_what_is_held_out() -> None:
     names = [f"{i:03}" for i in range(100)]
     assert held_out(names, 0.25) == held_out(names[::-1] + names, 0.25)
-    assert len(held_out(names, 0.25)) == 25
+    assert len(held_out(names, 0.25)) == 27
     assert held_out(names, 0.1) < held_out(names, 0.25)
     assert (len(held_out(names[:2], 0.01)), len(held_out(names[:2], 0.99))) == (1, 1)
+
+
+def test_a_longer_list_holds_out_what_a_shorter_one_did() -> None:
+    names = [f"{i:03}" for i in range(100)]
+    held = held_out(names, 0.25)
+    for count in (20, 50, 90):
+        some = names[:count]
+        assert held_out(some, 0.25) == held & set(some)
+
+
+def test_any_number_of_pictures_is_judged_in_batches_of_so_many_pixels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    covers, stegos = noise_pairs(20)
+    groups = [f"{i % 4}" for i in range(20)]  # five of each picture
+    wholes, forward = [], XuNet.forward
+    seen: list[int] = []
+
+    def watched(network: XuNet, x: torch.Tensor) -> torch.Tensor:
+        if not network.training:
+            seen.append(len(x))
+        return forward(network, x)
+
+    monkeypatch.setattr(XuNet, "forward", watched)
+    for pixels, most in ((1, 1), (3 * 32 * 32, 3), (2**20, None)):
+        monkeypatch.setattr("csfnns.steganalysis.learning._PIXELS_AT_ONCE", pixels)
+        seen.clear()
+        learned = learn(covers, stegos, Lesson(steps=1, batch=1, crop=32), groups=groups)
+        judged = len(learned.held_out)
+        assert judged % 3
+        assert max(seen) == (most or judged)
+        assert sum(seen) == 4 * judged  # in crops for the curve, and whole
+        wholes.append(learned.curve)
+    assert wholes[0] == wholes[1] == wholes[2]
 
 
 def test_the_rate_goes_up_and_then_to_nothing() -> None:
@@ -175,6 +230,8 @@ def test_what_cannot_be_learned_from_is_refused() -> None:
     ):
         with pytest.raises(UsageError, match=reason):
             learn(few, many, settings, groups=groups)
+    with pytest.raises(UsageError, match="4 covers and 3 stegos are no pairs"):
+        check_pairs(covers, stegos[:3], 32)
 
 
 @pytest.mark.parametrize(

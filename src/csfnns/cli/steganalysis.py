@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from csfnns.cli import options, show
+from csfnns.cli.waiting import device_name
 from csfnns.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def train(
 ) -> None:
     """Teach a detector from covers and the stegos made of them, which have the same names.
 
-    Judge it on other pictures than these. Networks hold a quarter of the pictures out; crops of one picture are called
+    Judge it on other pictures than these. Networks hold about a quarter of the pictures out; crops of one are called
     NAME@1.png, NAME@2.png and stay together. Give the same command again to go on after a stop.
     """
     if detector is not Name.spam and detector not in _NETWORKS:
@@ -155,10 +156,8 @@ def _lesson(detector: Name, seed: int, given: dict[str, Any]) -> "Lesson":
 
     if given.get("crop") == 0:
         given["crop"] = None
-    if given.get("device") == options.Device.auto:
-        import torch
-
-        given["device"] = "cuda" if torch.cuda.is_available() else "cpu"
+    if "device" in given:
+        given["device"] = device_name(given["device"])
     return Lesson(detector=detector.value, seed=seed, **given)
 
 
@@ -172,11 +171,11 @@ def _train_network(
     overwrite: bool,
     json: bool,
 ) -> None:
+    from csfnns.experiments.pair_set import source_of
     from csfnns.steganalysis import learn
 
     state = out.with_name(f"{out.name}.state")
-    # Crops of one picture have its name before an @.
-    groups = [path.stem.partition("@")[0] for path in covers]
+    groups = [source_of(path.stem) for path in covers]
     with _learning(json=json) as progress:
         learned = learn(
             list(_read(covers)), list(_read(stegos)), lesson, groups=groups, state=state, progress=progress
@@ -186,12 +185,13 @@ def _train_network(
     written = [out, out.with_suffix(".md"), *_write_curve(learned, out, overwrite=overwrite)]
     state.unlink(missing_ok=True)
     judged = 2 * len(learned.held_out)
+    pairs = len(covers) - len(learned.held_out)
     if json:
-        content = {"file": str(out), "pairs": len(covers), "accuracy": learned.accuracy, "judged": judged}
+        content = {"file": str(out), "pairs": pairs, "accuracy": learned.accuracy, "judged": judged}
         show.as_json(content | {"curve": learned.curve})
         return
     right = f"right on {100 * learned.accuracy:.1f} % of {judged} held-out pictures"
-    show.text(f"Learned from {len(covers) - judged // 2} pairs; {right}.")
+    show.text(f"Learned from {pairs} pairs; {right}.")
     show.text(f"Written: {', '.join(map(str, written))}.")
 
 

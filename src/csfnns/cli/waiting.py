@@ -6,12 +6,12 @@ from csfnns.cli import options, show
 
 
 def device_name(device: options.Device) -> str:
-    """The device in torch's words."""
-    if device is not options.Device.auto:
-        return device.value
-    import torch
+    """The device in torch's words. Raises UsageError for one that is not there."""
+    from csfnns.search import check_device
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    name = options.torch_device(device)
+    check_device(name)
+    return name
 
 
 def duration(seconds: float) -> str:

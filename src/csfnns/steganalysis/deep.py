@@ -48,7 +48,7 @@ class Lesson:
     """Adam's learning rate at its highest; the network's own without."""
     seed: int = 1
     held_out: float = 0.25
-    """Share of the groups that is never learned from."""
+    """Share of the groups that is never learned from, about: the SHA-256 of each name decides."""
     start: Path | None = None
     """Model to begin with, for a curriculum: hard pairs after easy ones."""
     checks: int = 10
@@ -122,6 +122,8 @@ class Deep:
         """Detector that `save` wrote, and of that name if one is given. Raises UsageError for other files."""
         from safetensors import SafetensorError, safe_open
 
+        if not path.is_file():
+            raise UsageError(f"There is no file {path}.", "Check the path of the model.")
         try:
             with safe_open(path, "pt") as file:
                 content = json.loads((file.metadata() or {})[_FORMAT])
@@ -188,10 +190,11 @@ def learn(
     """Teach a network from pairs: the i-th stego is the i-th cover with something in it.
 
     Pairs of one group (crops of one picture) are all learned from or all held out; without `groups` each pair is its
-    own. The names of the groups decide which are held out, whatever the seed. With `state`, a file, training that was
-    stopped goes on, and ends on the same machine with the same weights as without the stop. `progress` is called with
-    the steps done and all steps. Raises UsageError for pictures that are no pairs, too few, smaller than the crop, and
-    for a state or a start that belongs to something else.
+    own. The name of each group decides whether it is held out, whatever the seed and the others. With `state`, a file,
+    training that was stopped goes on, and ends on the same processor with the same weights as without the stop (on a
+    GPU nearly so). `progress` is called with the steps done and all steps. Raises UsageError for pictures that are no
+    pairs, too few, smaller than the crop, for a state or a start that belongs to something else, and where the training
+    diverges.
     """
     from csfnns.steganalysis import learning
 
@@ -200,18 +203,19 @@ def learn(
     if lesson.start is not None:
         network.load_state_dict(Deep.load(lesson.start, detector=lesson.detector).network.state_dict())
     curve = learning.train(network, pairs, lesson, state, progress)
-    network.cpu().eval()
-    detector = Deep(lesson.detector, network)
-    wrong = sum(
-        int(detector.score(covers[i]) > 0.5) + int(detector.score(stegos[i]) <= 0.5) for i in pairs.held
-    )
-    accuracy = 1 - wrong / (2 * len(pairs.held))
     about = asdict(lesson) | {"start": None if lesson.start is None else lesson.start.name}
     about |= {"rate": network.rate if lesson.rate is None else lesson.rate}
     about |= {"pairs": len(pairs.taught), "groups": pairs.groups}
-    about |= {"accuracy": accuracy, "pictures_judged": 2 * len(pairs.held)}
     del about["detector"], about["device"]
-    return Learned(Deep(lesson.detector, network, about), accuracy, curve, pairs.held)
+    detector = Deep(lesson.detector, network.eval(), about)
+    # What is right is counted, not what is wrong: a score that is no number is neither.
+    right = sum(
+        int(detector.score(covers[i]) <= 0.5) + int(detector.score(stegos[i]) > 0.5) for i in pairs.held
+    )
+    accuracy = right / (2 * len(pairs.held))
+    about |= {"accuracy": accuracy, "pictures_judged": 2 * len(pairs.held)}
+    network.cpu()
+    return Learned(detector, accuracy, curve, pairs.held)
 
 
 def draw_curve(curve: Curve, title: str) -> bytes:

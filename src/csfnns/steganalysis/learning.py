@@ -8,7 +8,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import csfnns
 from csfnns.errors import UsageError
 from csfnns.files import write_result
 from csfnns.picture import Picture, check_picture
@@ -26,7 +27,7 @@ from csfnns.steganalysis.deep import LEAST_SIDE, Curve, Lesson
 SAVE_EVERY = 30.0
 """Seconds between two states on disk."""
 _WARM_UP = 0.1
-_JUDGED_AT_ONCE = 64
+_PIXELS_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,8 @@ class Pairs:
                 f"{len(covers)} covers, {len(stegos)} stegos and {len(names)} groups are no pairs.",
                 "Learning takes pairs: give a stego, and a group if any, for each cover.",
             )
-        for cover, stego in zip(covers, stegos, strict=True):
-            check_picture(cover)
-            check_picture(stego)
-            if cover.shape != stego.shape:
-                hint = "A stego has the size of its cover."
-                raise UsageError(
-                    f"A cover of {_size(cover)} and a stego of {_size(stego)} are no pair.", hint
-                )
         held = held_out(names, lesson.held_out)
-        _check_sizes(covers, lesson.crop)
+        check_pairs(covers, stegos, lesson.crop)
         taught = tuple(i for i, name in enumerate(names) if name not in held)
         return cls(
             covers, stegos, taught, tuple(i for i, name in enumerate(names) if name in held), len(set(names))
@@ -77,18 +70,49 @@ class Pairs:
         return total.hexdigest()
 
 
-def held_out(groups: Sequence[str], share: float) -> frozenset[str]:
-    """Names of the groups that are held out: that share, at least one, in the order of their SHA-256.
+def check_pairs(covers: Sequence[Picture], stegos: Sequence[Picture], crop: int | None) -> None:
+    """Raise UsageError unless the i-th stego, uint8 (H, W, 3), has the size of the i-th cover, and all can be learned from.
 
-    Raises UsageError for fewer than two groups.
+    Every side holds the crop; without one, all pictures have one size.
     """
-    names = sorted(set(groups), key=lambda name: hashlib.sha256(name.encode()).digest())
+    if len(covers) != len(stegos):
+        raise UsageError(
+            f"{len(covers)} covers and {len(stegos)} stegos are no pairs.", "Give a stego for each cover."
+        )
+    for cover, stego in zip(covers, stegos, strict=True):
+        check_picture(cover)
+        check_picture(stego)
+        if cover.shape != stego.shape:
+            hint = "A stego has the size of its cover."
+            raise UsageError(f"A cover of {_size(cover)} and a stego of {_size(stego)} are no pair.", hint)
+    least = crop or LEAST_SIDE
+    small = next((each for each in covers if min(each.shape[:2]) < least), None)
+    if small is not None:
+        hint = "Take larger pictures, or a smaller crop." if crop else "Take larger pictures."
+        raise UsageError(f"A picture of {_size(small)} is too small for squares of {least}.", hint)
+    if crop is None and len({each.shape for each in covers}) > 1:
+        raise UsageError("Whole pictures of several sizes do not fit into one batch.", "Learn from crops.")
+
+
+def held_out(groups: Sequence[str], share: float) -> frozenset[str]:
+    """Names of the groups that are held out: those whose SHA-256 lies in the lowest `share` of all values.
+
+    So each name decides for itself, whatever others are there, but that one at least is held out and one at least is
+    learned from. Raises UsageError for fewer than two groups.
+    """
+    names = sorted(set(groups), key=_place)
     if len(names) < 2:
         hint = (
             "Give pairs of two pictures at least: those held out are other pictures than those learned from."
         )
         raise UsageError(f"{len(names)} pictures are too few to learn from.", hint)
-    return frozenset(names[: min(max(1, round(share * len(names))), len(names) - 1)])
+    low = sum(_place(name) < share * 2**64 for name in names)
+    return frozenset(names[: min(max(1, low), len(names) - 1)])
+
+
+def _place(name: str) -> int:
+    """Where a name stands among all, 0 to 2⁶⁴ - 1."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
 
 
 def train(
@@ -98,7 +122,10 @@ def train(
     state: Path | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Curve:
-    """Teach the network in place, on the lesson's device; gives the curve."""
+    """Teach the network in place, on the lesson's device; gives the curve.
+
+    Raises UsageError where the loss is no number any more.
+    """
     network.to(lesson.device)
     course = _Course(network, pairs, lesson, state)
     saved = time.monotonic()
@@ -138,10 +165,14 @@ class _Course:
         torch.manual_seed(self.lesson.seed * 2**32 + self.step)
         self.network.train()
         loss = self.network.loss(pictures.to(self.lesson.device), labels.to(self.lesson.device))
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            reason = f"The training of {self.lesson.detector} diverged at step {self.step + 1}."
+            raise UsageError(reason, f"Give a lower rate than {self.rate:g}.")
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        self.losses.append(float(loss.detach()))
+        self.losses.append(value)
         self.step += 1
         if self.step % self.check_every == 0 or self.step == self.lesson.steps:
             row = {"step": self.step, "loss": float(np.mean(self.losses)), "accuracy": self.accuracy()}
@@ -158,13 +189,14 @@ class _Course:
             right += int((logits.argmax(1) == label).sum())
         return right / (2 * len(self.pairs.held))
 
-    def _held_crops(self) -> "list[tuple[Tensor, int]]":
-        found = []
+    def _held_crops(self) -> Iterator[tuple[Tensor, int]]:
+        """Batches of middle crops, (N, 3, h, w) each, and their label."""
+        shape = (self.lesson.crop,) * 2 if self.lesson.crop else self.pairs.covers[0].shape[:2]
+        count = max(1, _PIXELS_AT_ONCE // (shape[0] * shape[1]))
         for label, side in enumerate((self.pairs.covers, self.pairs.stegos)):
-            for k in range(0, len(self.pairs.held), _JUDGED_AT_ONCE):
-                chosen = self.pairs.held[k : k + _JUDGED_AT_ONCE]
-                found.append((_stack([_middle(side[i], self.lesson.crop) for i in chosen]), label))
-        return found
+            for k in range(0, len(self.pairs.held), count):
+                crops = [_middle(side[i], self.lesson.crop) for i in self.pairs.held[k : k + count]]
+                yield _stack(crops), label
 
     def save(self, path: Path) -> None:
         """Write the state, whole or not at all."""
@@ -183,7 +215,7 @@ class _Course:
         if plan != self.plan:
             raise UsageError(
                 f"{path} is the state of another training.",
-                "Delete it to begin anew, or give the same pictures and settings as before.",
+                "Delete it to begin anew, or give the same pictures, settings and versions of csfnns and torch.",
             )
         self.network.load_state_dict(content["network"])
         self.optimiser.load_state_dict(content["optimiser"])
@@ -245,18 +277,9 @@ def _plan(pairs: Pairs, lesson: Lesson) -> dict[str, Any]:
     """What has to be the same for a training to go on."""
     start = None if lesson.start is None else hashlib.sha256(lesson.start.read_bytes()).hexdigest()
     plan = asdict(lesson) | {"start": start, "pictures": pairs.digest()}
+    plan |= {"csfnns": csfnns.__version__, "torch": str(torch.__version__)}
     del plan["device"]
     return plan
-
-
-def _check_sizes(pictures: Sequence[Picture], crop: int | None) -> None:
-    least = crop or LEAST_SIDE
-    small = next((each for each in pictures if min(each.shape[:2]) < least), None)
-    if small is not None:
-        hint = "Take larger pictures, or a smaller crop." if crop else "Take larger pictures."
-        raise UsageError(f"A picture of {_size(small)} is too small for squares of {least}.", hint)
-    if crop is None and len({each.shape for each in pictures}) > 1:
-        raise UsageError("Whole pictures of several sizes do not fit into one batch.", "Learn from crops.")
 
 
 def _size(picture: Picture) -> str:

@@ -13,7 +13,7 @@ from csfnns.steganalysis._srm import kv_filter
 
 
 class XuNet(Network):
-    """14 000 weights; convolutions have no bias, as published."""
+    """15 000 weights; convolutions have no bias, as published."""
 
     rate: ClassVar[float] = 2e-3
 
