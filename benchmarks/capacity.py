@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from common import Log, make_parser, pictures, print_table, save
+from csfnns.api import LEAST_JPEG
 from csfnns.jpeg_file import read_coefficients, write_coefficients
 from csfnns.measure import psnr
 from csfnns.output import encode_picture
@@ -55,16 +56,18 @@ def in_pixels(cover: Picture, root: Seed, grain: bool) -> list[Row]:
 
 
 def in_jpeg(cover: Picture, root: Seed, quality: int) -> list[Row]:
-    """Direct coding in a JPEG's coefficients."""
+    """Direct coding in a JPEG's coefficients; the most is what csfnns lets in, not what coefficients could hold."""
     scheme = DirectJpeg(quality)
-    found = scheme.capacity(cover, LEVELS["jpeg"])
+    found = scheme.capacity(cover, [*LEVELS["jpeg"], LEAST_JPEG])
+    levels = dict(found.at)
+    most = levels.pop(LEAST_JPEG)
     plain = read_picture(write_coefficients(scheme.plain(cover)))
 
     def send(seeds: ReceiverSeeds, data: bytes) -> tuple[bool, float]:
         file = write_coefficients(scheme.embed(cover, {seeds: data}))
         return scheme.extract(read_coefficients(file), cover, seeds) == data, psnr(plain, read_picture(file))
 
-    return _rows({MOST: found.most} | found.at, root, send)
+    return _rows({MOST: most} | levels, root, send)
 
 
 def in_bits(cover: Picture, root: Seed, channel: str) -> list[Row]:
