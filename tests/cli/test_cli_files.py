@@ -176,7 +176,7 @@ def test_a_file_may_come_from_standard_input(report: bytes, desk: Path) -> None:
         ("report.pdf -o a.gif", 3, ".gif keeps 256 colours only: it would destroy what is hidden."),
         ("report.pdf -o a.jpg --quality 0", 2, "There is no JPEG quality 0."),
         ("report.pdf -o a.jpg --grain", 2, "Grain is for lossless pictures."),
-        ("secret.png -o a.png --grain", 2, "--grain is for files, and pictures as files."),
+        ("secret.png -o a.jpg --grain", 2, "Grain survives nothing, and JPEG least of all."),
         ("secret.png -o a.jpg --quality 80", 2, "--quality is for files, and pictures as files."),
         ("large.bin -o a.png", 7, "3,0... bytes, packed, are more than a cover of 64x64 holds."),
     ],
