@@ -24,7 +24,7 @@ WINDOW = 200
 
 
 _PROBES = 64
-_NEAR = 16
+_NEAR = 18
 """Of 22,800 pairs of unrelated covers none was nearer than 19; a coarse JPEG can move fine covers by more than 12."""
 
 
