@@ -335,7 +335,7 @@ def _check_recognised(stego: Picture, key: Key, generator: "CoverGenerator", mes
     if not list(resembling_covers(stego, key, generator, [message])):
         raise SearchError(
             "The picture would differ so much from its cover that no receiver could tell which one it is.",
-            "Try again, since the next message has another cover; send less, say a higher --quality, or name the file .png.",
+            "Try again: the next message has another cover. Or send less, say a higher --quality, or name the file .png.",
         )
 
 
