@@ -25,7 +25,8 @@ WINDOW = 200
 
 _PROBES = 64
 _NEAR = 18
-"""Of 22,800 pairs of unrelated covers none was nearer than 19; a coarse JPEG can move fine covers by more than 12."""
+"""A coarse JPEG can move fine covers by so much. Of 60 strangers' pictures, 2 were as near to one of 200 covers: that costs
+a decoding, and is told otherwise."""
 
 
 def look(
