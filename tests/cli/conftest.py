@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 
 from csfnns.cli.app import app
 from csfnns.covers import AbstractCovers
+from csfnns.keys import Key, write_key
 from csfnns.picture import Picture
+from csfnns.profile import make_profile
 from csfnns.stream import Seed
 
 
@@ -25,6 +27,17 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "100")
     return tmp_path
+
+
+@pytest.fixture
+def fixed_key(desk: Path) -> Callable[..., None]:
+    """Writer of key files that are always the same: of random ones, some have covers like others', or very fine ones."""
+
+    def write(name: str, number: int = 1, profile: str = "standard", *, side: int) -> None:
+        choices = make_profile(profile, width=side, height=side)
+        write_key(Key.from_root(choices, Seed(bytes([number]) * 32)), desk / name)
+
+    return write
 
 
 @pytest.fixture

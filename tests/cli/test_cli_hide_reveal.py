@@ -7,11 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from csfnns.keys import Key, Ledger, read_key, write_key
+from csfnns.keys import Ledger, read_key
 from csfnns.measure import psnr
 from csfnns.picture import Picture, read_picture
-from csfnns.profile import make_profile
-from csfnns.stream import Seed
 
 Transcript = Callable[[str], None]
 Run = Callable[[str], str]
@@ -20,16 +18,11 @@ QUICK = "--steps 60"
 
 
 @pytest.fixture
-def sent(run: Run, photo: Picture, desk: Path) -> Path:
+def sent(run: Run, photo: Picture, desk: Path, fixed_key: Callable[..., None]) -> Path:
     """mine.key, and holiday.png with secret.png hidden in it."""
-    write_fixed_key(desk / "mine.key", 1)
+    fixed_key("mine.key", side=64)
     run(f"csfnns hide secret.png -k mine.key -o holiday.png {QUICK}")
     return desk / "holiday.png"
-
-
-def write_fixed_key(path: Path, number: int) -> None:
-    """Always the same: of keys drawn at random, one in thirty has a cover that resembles another key's."""
-    write_key(Key.from_root(make_profile(width=64, height=64), Seed(bytes([number]) * 32)), path)
 
 
 def highest(key: Path) -> int:
@@ -190,9 +183,9 @@ def test_overwrite_replaces_the_output(run: Run, sent: Path, desk: Path) -> None
 
 
 def test_a_wrong_key_a_plain_picture_and_a_changed_one_leave_no_file(
-    transcript: Transcript, run: Run, sent: Path, desk: Path
+    transcript: Transcript, run: Run, sent: Path, desk: Path, fixed_key: Callable[..., None]
 ) -> None:
-    write_fixed_key(desk / "other.key", 2)
+    fixed_key("other.key", 2, side=64)
     run("csfnns cover -k mine.key -o cover.png")
     changed = read_picture(sent).astype(np.int16) + np.random.default_rng(1).integers(-8, 9, (64, 64, 3))
     Image.fromarray(changed.clip(0, 255).astype(np.uint8)).save(desk / "changed.png")

@@ -14,6 +14,7 @@ from csfnns.stream import Seed
 
 Transcript = Callable[[str], None]
 Run = Callable[[str], str]
+FixedKey = Callable[..., None]
 
 
 @pytest.fixture
@@ -24,10 +25,11 @@ def note(desk: Path) -> bytes:
     return content
 
 
-def test_a_file_goes_into_a_jpeg(transcript: Transcript, note: bytes, desk: Path) -> None:
+def test_a_file_goes_into_a_jpeg(
+    transcript: Transcript, note: bytes, desk: Path, fixed_key: FixedKey
+) -> None:
+    fixed_key("mine.key", side=64)
     transcript("""
-        $ csfnns key new mine.key --size 64
-        ...
         $ csfnns hide note.bin -k mine.key -o holiday.jpg --quality 85
         holiday.jpg: message 1
         main gets note.bin byte for byte, 40 bytes, since it is no picture; in the coefficients of the JPEG.
@@ -48,11 +50,10 @@ def test_a_file_goes_into_a_jpeg(transcript: Transcript, note: bytes, desk: Path
 
 
 def test_a_picture_goes_into_a_jpeg_when_asked_to_go_exactly(
-    transcript: Transcript, photo: Picture, desk: Path
+    transcript: Transcript, photo: Picture, desk: Path, fixed_key: FixedKey
 ) -> None:
+    fixed_key("mine.key", side=128)
     transcript("""
-        $ csfnns key new mine.key --size 128
-        ...
         $ csfnns hide secret.png -k mine.key -o holiday.jpg
         error: .jpg is a lossy format: it would destroy what is hidden.
         hint: ...--exact...
@@ -82,10 +83,11 @@ def test_a_file_goes_as_grain(transcript: Transcript, note: bytes, desk: Path) -
     assert (desk / "back.bin").read_bytes() == note
 
 
-def test_a_file_survives_with_a_robust_key(transcript: Transcript, run: Run, note: bytes, desk: Path) -> None:
+def test_a_file_survives_with_a_robust_key(
+    transcript: Transcript, run: Run, note: bytes, desk: Path, fixed_key: FixedKey
+) -> None:
+    fixed_key("home.key", profile="robust", side=128)
     transcript("""
-        $ csfnns key new home.key --profile robust --size 128
-        ...
         $ csfnns hide note.bin -k home.key -o holiday.png
         holiday.png: message 1
         main gets note.bin byte for byte, 40 bytes, since it is no picture; it survives, since the key is robust.
@@ -119,9 +121,14 @@ def test_a_file_survives_with_a_robust_key(transcript: Transcript, run: Run, not
 
 
 def test_without_jpeglib_both_ends_are_told(
-    transcript: Transcript, run: Run, note: bytes, desk: Path, monkeypatch: pytest.MonkeyPatch
+    transcript: Transcript,
+    run: Run,
+    note: bytes,
+    desk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fixed_key: FixedKey,
 ) -> None:
-    run("csfnns key new mine.key --size 64")
+    fixed_key("mine.key", side=64)
     run("csfnns hide note.bin -k mine.key -o holiday.jpg")
     monkeypatch.setitem(sys.modules, "jpeglib", None)
     transcript("""
