@@ -15,7 +15,7 @@ ROOT = Path(csfnns.__file__).parent
 # As docs/architecture.md draws it, upside down: who stands in a line may import what stands in the lines above it.
 ORDER = [
     {"errors"},
-    {"aim", "files", "picture", "profile", "stream", "words"},
+    {"aim", "files", "jpeg_steps", "picture", "profile", "stream", "words"},
     {"coding", "keys", "covers", "decoders", "payloads", "output", "measure", "lpips", "denoise"},
     {"search", "steganalysis", "jpeg_file"},
     {"schemes", "results"},

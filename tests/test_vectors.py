@@ -22,6 +22,7 @@ from csfnns import Key, Ledger, Profile, Search, api, finding, make_profile
 from csfnns.covers import AbstractCovers
 from csfnns.decoders import base, initialise, make_decoder, robust, spectral, tiles
 from csfnns.decoders.tiles import Spread
+from csfnns.jpeg_steps import LUMINANCE_STEPS
 from csfnns.measure import psnr
 from csfnns.payloads import header, make_codec, pixels
 from csfnns.payloads import spectral as codec
@@ -69,7 +70,7 @@ def constants() -> dict[str, Any]:
         "OUTPUTS": spectral.OUTPUTS,
         "ROBUST_OUTPUTS": robust.OUTPUTS,
         "BELOW": robust.BELOW,
-        "STEPS": [step for row in robust.STEPS for step in row],
+        "STEPS": [step for row in LUMINANCE_STEPS for step in row],
         "TILE": tiles.TILE,
         "BLOCK": tiles.BLOCK,
         "INSTANCE_NORM_EPSILON": base.INSTANCE_NORM_EPSILON,

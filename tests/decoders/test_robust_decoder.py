@@ -8,7 +8,8 @@ from scipy.fft import dctn, idctn
 from torch import Tensor
 
 from csfnns.decoders import Decoder, make_decoder
-from csfnns.decoders.robust import BELOW, STEPS, RobustDecoder, Spectrum
+from csfnns.decoders.robust import BELOW, RobustDecoder, Spectrum
+from csfnns.jpeg_steps import LUMINANCE_STEPS
 from csfnns.profile import make_profile
 from csfnns.stream import Seed
 
@@ -26,7 +27,7 @@ def test_the_spectrum_is_that_of_the_luminance_in_jpegs_steps() -> None:
     for row in range(2):
         for column in range(3):
             block = luminance[8 * row : 8 * row + 8, 8 * column : 8 * column + 8]
-            steps = dctn(block, norm="ortho") / np.array(STEPS)
+            steps = dctn(block, norm="ortho") / np.array(LUMINANCE_STEPS)
             expected = [steps[u, v] for u in range(8) for v in range(8) if u + v < BELOW]
             np.testing.assert_allclose(found[:, row, column], expected, rtol=1e-4, atol=1e-5)
 
@@ -37,7 +38,7 @@ def test_the_steps_are_those_of_libjpeg_at_quality_50() -> None:
     Image.new("RGB", (8, 8)).save(file, "JPEG", quality=50)
     with Image.open(file) as image:
         table = image.quantization[0]  # type: ignore[attr-defined]
-    assert tuple(table) == tuple(step for row in STEPS for step in row)
+    assert tuple(table) == tuple(step for row in LUMINANCE_STEPS for step in row)
 
 
 def small(seed: Seed) -> Decoder:

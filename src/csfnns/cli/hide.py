@@ -118,12 +118,17 @@ def hide(
     avif, why = _kind(secrets, as_, exact)
     places: dict[str, Any] = {"out": out, "overwrite": overwrite}
     places |= {"album": album_for(owner, album), "model": model_for(owner, model)}
+    dialled: dict[str, object] = {
+        "--beta": beta,
+        "--balance": balance,
+        "--texture": texture,
+        "--target-stego": target_stego,
+    }
+    dialled |= {"--faithful": faithful or None, "--invisible": invisible or None}
+    dialled |= {"--target-recovered": target_recovered}
     if avif is not None:
-        searched = {"--steps": steps, "--beta": beta, "--balance": balance, "--texture": texture}
-        searched |= {"--faithful": faithful or None, "--invisible": invisible or None}
-        searched |= {"--target-stego": target_stego, "--target-recovered": target_recovered}
         hint = "Leave it out, or leave --exact and --as file out to hide a picture by a search."
-        _refuse(searched, "is for pictures that go by way of a search", hint)
+        _refuse({"--steps": steps} | dialled, "is for pictures that go by way of a search", hint)
         with show.searching(json=json) as progress:
             sent = api.hide_file(
                 secrets,
@@ -142,9 +147,6 @@ def hide(
     hint = "Leave it out, or send the picture's own bytes: --exact."
     _refuse({"--quality": quality}, "is for files, and pictures as files", hint)
     if grain:
-        dialled = {"--beta": beta, "--balance": balance, "--texture": texture, "--target-stego": target_stego}
-        dialled |= {"--faithful": faithful or None, "--invisible": invisible or None}
-        dialled |= {"--target-recovered": target_recovered}
         _refuse(dialled, "changes nothing with --grain, which has one strength", "Leave one out.")
     dial = _balance(faithful, invisible, balance)
     if dial and (target_stego is not None or target_recovered is not None):

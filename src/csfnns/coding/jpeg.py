@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from csfnns.errors import UsageError
+from csfnns.jpeg_steps import CHROMINANCE_STEPS, LUMINANCE_STEPS
 from csfnns.picture import Picture, Shape, check_picture
 
 I16 = npt.NDArray[np.int16]
@@ -37,24 +38,6 @@ _BASIS = (
     (6437, -11362, 2261, 9633),
     (4433, -10704, 10704, -4433),
     (2260, -6436, 9633, -11363),
-)
-
-# The tables of T.81, Annex K, which all the world scales by quality as libjpeg does.
-_LUMINANCE = (
-    (16, 11, 10, 16, 24, 40, 51, 61),
-    (12, 12, 14, 19, 26, 58, 60, 55),
-    (14, 13, 16, 24, 40, 57, 69, 56),
-    (14, 17, 22, 29, 51, 87, 80, 62),
-    (18, 22, 37, 56, 68, 109, 103, 77),
-    (24, 35, 55, 64, 81, 104, 113, 92),
-    (49, 64, 78, 87, 103, 121, 120, 101),
-    (72, 92, 95, 98, 112, 100, 103, 99),
-)
-_CHROMINANCE = (
-    (17, 18, 24, 47),
-    (18, 21, 26, 66),
-    (24, 26, 56, 99),
-    (47, 66, 99, 99),
 )
 
 
@@ -86,8 +69,8 @@ def standard_tables(quality: int) -> U8:
         raise UsageError(f"There is no JPEG quality {quality}.", "Choose one from 1 to 100.")
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
     base = np.full((2, 8, 8), 99)
-    base[0] = _LUMINANCE
-    base[1, :4, :4] = _CHROMINANCE
+    base[0] = LUMINANCE_STEPS
+    base[1, :4, :4] = CHROMINANCE_STEPS
     return np.clip((base * percent + 50) // 100, 1, 255).astype(np.uint8)
 
 

@@ -25,6 +25,7 @@ from torch.nn import functional
 from csfnns.decoders.base import InstanceNorm
 from csfnns.decoders.initialise import initialise
 from csfnns.decoders.tiles import Interleave, Spread, TiledDecoder
+from csfnns.jpeg_steps import LUMINANCE_STEPS
 from csfnns.profile import Profile
 from csfnns.stream import Seed, Stream
 
@@ -36,17 +37,6 @@ OUTPUTS = 12
 """Outputs of a block of 8x8 pixels, at 1.5 bpp."""
 
 LUMINANCE = (0.299, 0.587, 0.114)
-STEPS = (
-    (16, 11, 10, 16, 24, 40, 51, 61),
-    (12, 12, 14, 19, 26, 58, 60, 55),
-    (14, 13, 16, 24, 40, 57, 69, 56),
-    (14, 17, 22, 29, 51, 87, 80, 62),
-    (18, 22, 37, 56, 68, 109, 103, 77),
-    (24, 35, 55, 64, 81, 104, 113, 92),
-    (49, 64, 78, 87, 103, 121, 120, 101),
-    (72, 92, 95, 98, 112, 100, 103, 99),
-)
-"""JPEG's quantisation steps of luminance, (u, v): ITU-T T.81, Table K.1."""
 
 
 class RobustDecoder(TiledDecoder):
@@ -93,6 +83,6 @@ def _basis() -> npt.NDArray[np.float64]:
     dct[0] /= np.sqrt(2)
     u, v = np.nonzero(k[:, None] + k[None] < BELOW)
     waves = dct[u, :, None] * dct[v, None, :]  # (28, 8, 8)
-    gains = 255 / np.array(STEPS)[u, v]
+    gains = 255 / np.array(LUMINANCE_STEPS)[u, v]
     basis: npt.NDArray[np.float64] = np.einsum("f,c,fyx->fcyx", gains, LUMINANCE, waves)
     return basis

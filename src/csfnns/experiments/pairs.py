@@ -28,7 +28,7 @@ from csfnns.output import encode_picture
 
 _CODE = (
     *("search", "schemes", "decoders", "payloads", "coding", "covers"),
-    *("picture.py", "stream.py", "profile.py", "measure.py"),
+    *("picture.py", "jpeg_steps.py", "stream.py", "profile.py", "measure.py"),
     *(f"experiments/{name}.py" for name in ("base", "methods", "pair_wanted", "pair_maker", "pair_sources")),
 )
 """Sources, or folders of them, that the pictures follow from."""

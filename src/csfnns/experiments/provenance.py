@@ -16,7 +16,7 @@ PACKAGE = Path(csfnns.__file__).parent
 
 _FIGURES = (
     *("search", "schemes", "decoders", "payloads", "coding"),
-    *("measure.py", "picture.py", "denoise.py", "lpips.py", "stream.py", "profile.py"),
+    *("measure.py", "picture.py", "jpeg_steps.py", "denoise.py", "lpips.py", "stream.py", "profile.py"),
     *(f"experiments/{name}.py" for name in ("base", "measures", "methods", "run")),
 )
 """Sources, or folders of them, on which figures depend."""
