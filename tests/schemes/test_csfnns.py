@@ -67,6 +67,18 @@ def test_texture_takes_the_changes(scene: Scene) -> None:
     assert shares[1] > 0.65
 
 
+def test_clipped_areas_hardly_change(scene: Scene) -> None:
+    cover = scene(64, 64)
+    cover[:, :8], cover[:, 8:16] = 0, 255
+    changed = []
+    for clipped in (1.0, preset(PROFILE).clipped):
+        scheme = replace(SCHEME, search=replace(preset(PROFILE), steps=60, clipped=clipped))
+        stego = scheme.embed(cover, {seeds("bob"): scene(40, 40, 1)})
+        changed.append(float((stego != cover)[:, :16].mean()))
+    assert changed[0] > 0.1
+    assert changed[1] < 0.02
+
+
 def test_receivers_of_one_cover_read_their_own_secret_and_nothing_else(scene: Scene) -> None:
     profile = make_profile(width=128, height=128, bpp="1.5")
     scheme = CsFnns(profile, replace(preset(profile), steps=120, beta=0.005))

@@ -24,7 +24,6 @@ from csfnns.search import (
     check_device,
     perturbation,
     preset,
-    texture_cost,
 )
 from csfnns.stream import SEED_BYTES, Seed
 
@@ -103,7 +102,7 @@ class CsFnns:
         jobs = [[self._job(seeds, secret) for seeds, secret in each.items()] for each in secrets]
         starts = [next(iter(each)).decoder for each in secrets]
         images = torch.cat([_image(cover) for cover in covers])
-        cost = texture_cost(images, search.texture) if search.texture else None
+        cost = search.cost(images)
         stegos = [np.empty_like(cover) for cover in covers]
         windows = [(part.rows, part.columns) for part in jobs[0][0].parts]
         for i, (rows, columns) in enumerate(windows):

@@ -2,9 +2,9 @@
 
 from csfnns.search.box import bounds
 from csfnns.search.channel import Channel, Jpeg, Transit, parse_channel, perturbation
+from csfnns.search.cost import clipped_cost, texture_cost
 from csfnns.search.objective import Distortion, Recovery, SearchState, Term, Undetected, Weighted
 from csfnns.search.sps import Progress, Search, check_device, preset
-from csfnns.search.texture import texture_cost
 
 __all__ = [
     "Channel",
@@ -20,6 +20,7 @@ __all__ = [
     "Weighted",
     "bounds",
     "check_device",
+    "clipped_cost",
     "parse_channel",
     "perturbation",
     "preset",

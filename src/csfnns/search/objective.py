@@ -50,7 +50,7 @@ class Distortion:
     """Mean square of δ: the first term of Eq. 3, as the authors' code has it. `cost` weights it where it is given."""
 
     def __init__(self, cost: Tensor | None = None) -> None:
-        self.cost = cost  # (N, 1 or 3, H, W), of mean 1
+        self.cost = cost  # (N, 1 or 3, H, W)
 
     def __call__(self, state: SearchState) -> Tensor:
         """Mean of cost * δ², (N,)."""

@@ -15,6 +15,7 @@ from csfnns.profile import Profile
 from csfnns.search.adam import Adam
 from csfnns.search.box import LEVELS, IntegerGrid, Space, TanhBox
 from csfnns.search.channel import Channel, Jpeg, Transit
+from csfnns.search.cost import clipped_cost, texture_cost
 from csfnns.search.grain import GrainGrid
 from csfnns.search.objective import SearchState, Weighted, evaluate, total
 from csfnns.search.record import Step, repeatable
@@ -50,7 +51,9 @@ class Search:
     round_from: float = 0.3
     """Share of the steps after which δ is whole grey levels (grid)."""
     texture: float = 0.0
-    """How far changes go where the cover's texture hides them, 0 to 1 (texture.py)."""
+    """How far changes go where the cover's texture hides them, 0 to 1 (cost.py)."""
+    clipped: float = 1.0
+    """How many times as much a change costs where the cover is clipped to black or white, at least 1 (cost.py)."""
     gamma: float = 0.0
     """γ of Eq. 6: weight of the detectors' verdicts, if the search has any (CsFnns), for each β of the secret's error."""
     gamma_from: float = 0.5
@@ -67,10 +70,11 @@ class Search:
         shares = (
             shares and 0.5 <= self.sigma <= 2 and 0 <= self.gamma < math.inf and 0 <= self.gamma_from <= 1
         )
-        if not (self.steps >= 1 and rates and shares and 0 <= self.texture <= 1):
+        costs = 0 <= self.texture <= 1 and 1 <= self.clipped < math.inf
+        if not (self.steps >= 1 and rates and shares and costs):
             hint = (
                 "steps ≥ 1; beta, growth, learning_rate > 0; 0 < epsilon ≤ 1; 0 ≤ round_from < 1; start ≥ 0;"
-                " 0 ≤ texture ≤ 1; 0.5 ≤ sigma ≤ 2; gamma ≥ 0; 0 ≤ gamma_from ≤ 1."
+                " 0 ≤ texture ≤ 1; clipped ≥ 1; 0.5 ≤ sigma ≤ 2; gamma ≥ 0; 0 ≤ gamma_from ≤ 1."
             )
             raise UsageError("These search settings cannot be.", hint)
         if self.space not in ("tanh", "grid", "grain") or self.schedule not in ("halving", "cosine"):
@@ -128,8 +132,18 @@ class Search:
         return replace(self, beta=self.beta * DIAL**balance)
 
     def in_grain(self) -> "Search":
-        """These settings, with δ held to the law of grain: strength and place are given, β and texture have no say."""
-        return replace(self, space="grain", beta=GRAIN_BETA, sigma=float(GRAIN_SIGMA), texture=0.0)
+        """These settings, with δ held to the law of grain: strength and place are given, β and costs have no say."""
+        return replace(
+            self, space="grain", beta=GRAIN_BETA, sigma=float(GRAIN_SIGMA), texture=0.0, clipped=1.0
+        )
+
+    def cost(self, cover: Tensor) -> Tensor | None:
+        """Cost of a squared change at each sub-pixel of covers (N, 3, H, W) in [0, 1]; None where all cost the same."""
+        texture = texture_cost(cover, self.texture) if self.texture else None
+        clipped = clipped_cost(cover, self.clipped) if self.clipped > 1 else None
+        if texture is None or clipped is None:
+            return clipped if texture is None else texture
+        return texture * clipped
 
     def _space(self, cover: Tensor, seeds: Sequence[Seed]) -> Space:
         if self.space == "tanh":
@@ -192,6 +206,8 @@ DIAL = 8.0
 """Factor on β at the ends of the dial."""
 GRAIN_BETA = 0.01
 """Within a factor of 5 either way, secrets come out the same (docs/research.md)."""
+CLIPPED_COST = 16.0
+"""Leaves hardly a change there (docs/research.md)."""
 STANDARD_BETA = {"24": 0.006, "6": 0.0015, "1.5": 0.0004}
 """The middle of the frontier at each capacity (benchmarks/frontier.py draws it)."""
 
@@ -214,4 +230,4 @@ def preset(profile: Profile) -> Search:
         )
     if profile.decoder == "robust":
         return Search(beta=ROBUST_BETA, epsilon=0.2, learning_rate=1.0, channel=Jpeg(75, 95))
-    return Search(beta=STANDARD_BETA[profile.bpp])
+    return Search(beta=STANDARD_BETA[profile.bpp], clipped=CLIPPED_COST)
