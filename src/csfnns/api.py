@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -35,6 +36,7 @@ from csfnns.words import words
 
 if TYPE_CHECKING:
     from PIL import Image as Pil
+    from torch import nn
 
     from csfnns.covers import CoverGenerator
     from csfnns.schemes.direct import Capacity
@@ -44,6 +46,8 @@ Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Pil.Ima
 """Anything `read_picture` reads: a file's name or bytes, an array, a Pillow image."""
 
 
+GAMMA = 1e-4
+"""γ of a search that has networks to deceive and no weight for them: it costs hardly any quality (docs/results.md)."""
 LEAST_JPEG = 30.0
 """PSNR in dB of a JPEG file with the most that `capacity` tells: a fuller one could not be told from a stranger's."""
 _FRAME = 32  # bytes that travel with a file: its length, kind and method, and a name of 24 letters
@@ -60,6 +64,8 @@ def hide(
     search: "Search | None" = None,
     survive: str | Sequence[str] | None = None,
     grain: bool = False,
+    against: str | Path | Sequence[str | Path] = (),
+    gamma: float | None = None,
     target_stego: float | None = None,
     target_recovered: float | None = None,
     ledger: Ledger | None = None,
@@ -74,8 +80,11 @@ def hide(
     stego on its way, such as "jpeg:75-95"; of several, any one may (search/channel.py). Each case is checked. For one
     JPEG quality, `out` may be a .jpg: then it is that JPEG file. With `grain`, the stego differs from the cover by what
     cannot be told from a decoy's grain (docs/grain.md); of `search` then its steps and rates alone count. With a target, a
-    PSNR in dB for one end or both, searches are repeated until it is met. What can be refused is refused before a
-    message number is used up; then one is, whatever becomes of the message.
+    PSNR in dB for one end or both, searches are repeated until it is met. `against` names networks that the search shall
+    deceive too: str of those that come taught, such as "xunet", or models' files; `gamma` is their weight (γ of Eq. 6),
+    the search's own or 1e-4 unless given. Others that learn from such stegos find them nearly as often as without
+    (docs/results.md). What can be refused is refused before a message number is used up; then one is, whatever becomes
+    of the message.
 
     Raises KeyFileError for a receiver's key, UsageError, PictureError, CoverError, CapacityError, LedgerError,
     SearchError and Cancelled; then there is no file.
@@ -92,13 +101,16 @@ def hide(
     if grain and aim:
         raise UsageError("Grain has one strength: there is no target to reach.", "Give one of them.")
     check_suffix(key.profile, _suffix(out), search.channel)
+    networks = _to_deceive(against, gamma, grain=grain, suffix=_suffix(out))
+    if networks:
+        search = replace(search, gamma=gamma or search.gamma or GAMMA)
     path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files, jpeg=True)
     secrets = {name: read_picture(source) for name, source in sources.items()}
     generator = _generator(key.profile, album, model)
 
     from csfnns.schemes import CsFnns
 
-    scheme = CsFnns(key.profile, search, device)
+    scheme = CsFnns(key.profile, search, device, networks)
     _check_wrong_keys_show(key.profile)
     scheme.check(list(secrets.values()))
     message = (ledger or Ledger()).claim(key.id)
@@ -375,6 +387,29 @@ def _prepared(
         return found.in_grain() if grain else found
     channel = parse_channel(*texts) if survive is not None else found.channel or usual.channel
     return replace(found, channel=channel)
+
+
+def _to_deceive(
+    against: str | Path | Sequence[str | Path], gamma: float | None, *, grain: bool, suffix: str
+) -> "list[nn.Module]":
+    """Networks that the search shall deceive. Raises UsageError."""
+    if not against:
+        if gamma is not None:
+            hint = "Name one, such as --against xunet, or leave --gamma out."
+            raise UsageError("--gamma weighs the networks of --against, and there is none.", hint)
+        return []
+    if gamma is not None and not 0 < gamma < inf:
+        raise UsageError(f"{gamma} is no weight of networks to deceive.", "Give one above 0, such as 1e-4.")
+    if suffix in JPEG:
+        hint = "Name the file .png or .webp, or leave the networks out."
+        raise UsageError("Networks are deceived by exact pixels, which a JPEG file does not keep.", hint)
+    if grain:
+        reason = "Networks suspect decoys and stegos with grain alike, and one that is deceived would tell them apart."
+        raise UsageError(reason, "Leave grain out, or the networks.")
+    from csfnns.steganalysis import Deep, find_model
+
+    models = [against] if isinstance(against, str | Path) else against
+    return [Deep.load(find_model(each)).network for each in models]
 
 
 def _texts(survive: str | Sequence[str] | None) -> list[str]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from csfnns.experiments.pair_set import source_of
 from csfnns.picture import Picture, read_picture
-from csfnns.steganalysis import Lesson
+from csfnns.steganalysis import Deep, Lesson, shipped_networks
 from csfnns.steganalysis.learning import held_out
 
 Transcript = Callable[[str], None]
@@ -107,20 +107,22 @@ LEARN = "csfnns steganalysis train --covers covers --stegos stegos --detector xu
 
 
 def test_a_network_is_trained_and_judges(transcript: Transcript, run: Run, desk: Path) -> None:
+    notes = "--pictures 'scenes with noise' --licence none"
     transcript(f"""
-        $ {LEARN} -o model.safetensors --pictures "scenes with noise" --licence none
+        $ {LEARN} -o model.safetensors {notes}
         Learned from 8 pairs; right on ... % of 8 held-out pictures.
         Written: model.safetensors, model.md, model.json, model.png.
         $ csfnns steganalysis score stegos/00.png --detector xunet --model model.safetensors
         stegos/00.png 0...
         Scores are probabilities of a stego, if half of all pictures are.
+        Taught on scenes with noise; other pictures and schemes may look different to it.
     """)
     assert not (desk / "model.safetensors.state").exists()
     assert "| pictures | scenes with noise |" in (desk / "model.md").read_text("utf-8")
     curve = json.loads((desk / "model.json").read_text())
     assert [row["step"] for row in curve] == list(range(3, 31, 3))
     assert read_picture(desk / "model.png").shape == (600, 900, 3)
-    content = json.loads(run(f"{LEARN} -o again --json"))
+    content = json.loads(run(f"{LEARN} -o again {notes} --json"))
     assert (content["file"], content["pairs"], content["judged"]) == ("again", 8, 8)
     assert content["curve"] == curve
     assert (desk / "again").read_bytes() == (desk / "model.safetensors").read_bytes()
@@ -128,6 +130,26 @@ def test_a_network_is_trained_and_judges(transcript: Transcript, run: Run, desk:
         run("csfnns steganalysis roc --detector xunet --model again --covers covers --stegos stegos --json")
     )
     assert (judged["detector"], len(judged["stego_scores"])) == ("xunet", PAIRS)
+
+
+@pytest.mark.parametrize("name", shipped_networks())
+def test_a_network_that_comes_taught_needs_no_model(name: str, transcript: Transcript, run: Run) -> None:
+    transcript(f"""
+        $ csfnns steganalysis score stegos/00.png --detector {name}
+        stegos/00.png ...
+        Scores are probabilities of a stego, if half of all pictures are.
+        Taught on ...; other pictures and schemes may look different to it.
+        $ csfnns steganalysis roc --detector {name} --covers covers --stegos stegos
+        detector ...
+        ...
+        Taught on ...; other pictures and schemes may look different to it.
+    """)
+    line = f"csfnns steganalysis score stegos/00.png stegos/01.png --detector {name} --json"
+    content = json.loads(run(line))
+    shipped = Deep.load(shipped_networks()[name])
+    assert content["taught_on"] == shipped.about["pictures"]
+    expected = [shipped.score(read_picture(each["file"])) for each in content["scores"]]
+    assert [each["score"] for each in content["scores"]] == expected
 
 
 def test_the_same_command_goes_on_after_a_stop(run: Run, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,10 +231,6 @@ def test_what_networks_cannot_do_is_refused(transcript: Transcript, desk: Path) 
         $ csfnns steganalysis train --covers covers --stegos stegos -o model --steps 3
         error: Spam learns without settings and notes.
         hint: Leave them out, or name a network: --detector xunet|yenet|siastegnet|srnet.
-        [exit 2]
-        $ csfnns steganalysis roc --detector srnet --covers covers --stegos stegos
-        error: The detector 'srnet' is trained, and comes from a model.
-        ...
         [exit 2]
         $ csfnns steganalysis score covers/00.png --detector srnet --model old
         error: old is no model of a network.

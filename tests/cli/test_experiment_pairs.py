@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from csfnns.picture import Picture
+from csfnns.steganalysis import Deep, make_network, shipped_networks
 
 Transcript = Callable[[str], None]
 Run = Callable[[str], str]
@@ -86,12 +87,32 @@ def test_covers_may_come_from_the_generator(run: Run, desk: Path) -> None:
     assert sorted(path.name for path in (desk / "set" / "stegos").iterdir()) == ["0@0.png", "1@0.png"]
 
 
+def test_a_network_to_deceive_is_named_or_a_file(run: Run, desk: Path) -> None:
+    name, shipped = next(iter(shipped_networks().items()))
+    line = PAIRS.replace("pairs/lsb", "{out}") + " --scheme standard --secrets secrets --count 1 --steps 2"
+    line += " --against {model} --gamma 1e-4"
+    (desk / shipped.name).write_bytes(shipped.read_bytes())
+    (desk / "models").mkdir()
+    Deep(name, make_network(name, 1)).save(desk / "models" / shipped.name)
+    models = {"named": name, "file": shipped.name, "other": f"models/{shipped.name}"}
+    settings = {}
+    for out, model in models.items():
+        assert f"1 pairs of Cs-FNNS (standard) against {name}" in run(line.format(out=out, model=model))
+        settings[out] = json.loads((desk / out / "pairs.json").read_text())["settings"]
+    digests = {out: each["models of --against"] for out, each in settings.items()}
+    assert digests["named"] == digests["file"] != digests["other"]
+    assert len(digests["named"]) == 64
+    stegos = [(desk / out / "stegos" / "0@0.png").read_bytes() for out in ("named", "file")]
+    assert stegos[0] == stegos[1]
+
+
 @pytest.mark.parametrize(
     ("line", "message", "code"),
     [
         (f"{PAIRS} --scheme magic --count 1", "no scheme 'magic'", 2),
         (f"{PAIRS} --scheme lsb --count 1", "lsb needs --secrets", 2),
         (f"{LSB} --count 0", "nothing to make", 2),
+        (f"{LSB} --count 1 --against eyes", "no file eyes", 2),
         (f"{LSB} --count 1 --size 80", "80x72 pixels, and no crop of 80x80", 3),
         (f"{PAIRS} --scheme direct --bytes 10 --count 1 --covers nowhere", "no folder nowhere", 3),
         (FIGURE, "no pairs in pairs/lsb: no pairs.json", 2),

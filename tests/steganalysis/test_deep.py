@@ -7,9 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from csfnns.errors import UsageError
-from csfnns.steganalysis import NETWORKS, Deep, draw_curve, make_detector, make_network
+from csfnns.steganalysis import (
+    NETWORKS,
+    Deep,
+    deep,
+    draw_curve,
+    find_model,
+    make_detector,
+    make_network,
+    shipped_networks,
+)
 from csfnns.steganalysis._network import FilterBank
 from csfnns.steganalysis._srm import kv_filter, srm_filters
 from csfnns.steganalysis.siastegnet import SiaStegNet
@@ -174,7 +184,8 @@ def test_a_file_holds_all_of_a_detector(name: str, tmp_path: Path) -> None:
     detector = Deep(name, make_network(name, 7), {"steps": 3, "accuracy": 0.5})
     detector.save(path, data="noise", licence="Apache-2.0")
     again = Deep.load(path)
-    assert (again.name, again.about) == (name, {"steps": 3, "accuracy": 0.5})
+    notes = {"pictures": "noise", "licence": "Apache-2.0"}
+    assert (again.name, again.about) == (name, {"steps": 3, "accuracy": 0.5} | notes)
     again.save(tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
     assert again.score(x) == detector.score(x) == make_detector(name, path).score(x)
@@ -190,6 +201,72 @@ def test_a_file_holds_all_of_a_detector(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="already exists"):
         detector.save(path)
     detector.save(path, overwrite=True)
+
+
+@EACH
+def test_half_precision_rounds_what_was_trained(name: str, tmp_path: Path) -> None:
+    exact = Deep(name, make_network(name, 7))
+    exact.save(tmp_path / "whole")
+    exact.save(tmp_path / "half", half=True)
+    rounded = Deep.load(tmp_path / "half")
+    first, second = exact.network.state_dict(), rounded.network.state_dict()
+    trained = {key: each.requires_grad and each.ndim > 1 for key, each in exact.network.named_parameters()}
+    for key, before in first.items():
+        kept = before.half().float() if trained.get(key, False) else before
+        assert second[key].dtype == before.dtype
+        assert torch.equal(second[key], kept), key
+    assert (tmp_path / "half").stat().st_size < 0.7 * (tmp_path / "whole").stat().st_size
+    rounded.save(tmp_path / "again", half=True)
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "half").read_bytes()
+    assert rounded.score(picture(40, 40)) == pytest.approx(exact.score(picture(40, 40)), abs=0.05)
+
+
+def test_some_networks_come_taught() -> None:
+    shipped = shipped_networks()
+    assert shipped
+    for name, path in shipped.items():
+        first, second = make_detector(name), Deep.load(path, detector=name)
+        assert isinstance(first, Deep)
+        for x in (picture(64, 48), picture(16, 16) // 4):
+            assert 0 <= first.score(x) <= 1
+            assert first.score(x) == second.score(x)
+        assert all(bool(each.isfinite().all()) for each in first.network.state_dict().values())
+        assert {"pictures", "licence", "pairs", "accuracy"} <= set(first.about)
+        stored = {each.dtype for each in load_file(path).values() if each.ndim == 4 and len(each) > 1}
+        assert stored == {torch.float16}
+
+
+def test_what_comes_taught_is_what_lies_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deep, "files", lambda _: tmp_path)
+    (tmp_path / "weights").mkdir()
+    assert shipped_networks() == {}
+    with pytest.raises(UsageError, match="'yenet' is trained, and comes from a model") as refused:
+        make_detector("yenet")
+    assert "Taught already" not in refused.value.hint
+    model = tmp_path / "weights" / "yenet.safetensors"
+    Deep("yenet", make_network("yenet", 1)).save(model)
+    assert shipped_networks() == {"yenet": model}
+    assert make_detector("yenet").score(picture(20, 20)) == Deep.load(model).score(picture(20, 20))
+    with pytest.raises(UsageError, match="'xunet' is trained") as refused:
+        make_detector("xunet")
+    assert refused.value.hint.endswith("Taught already: yenet.")
+
+
+def test_a_model_is_found_by_the_name_of_a_shipped_one_or_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, shipped = next(iter(shipped_networks().items()))
+    own = tmp_path / name
+    own.write_bytes(b"")
+    assert find_model(name) == shipped
+    assert find_model(Path(name)).samefile(own)
+    assert find_model(f"./{name}").samefile(own)
+    with pytest.raises(UsageError, match="no file eyes") as refused:
+        find_model("eyes")
+    assert name in refused.value.hint
 
 
 def test_files_that_are_no_models_are_refused(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ from csfnns.errors import UsageError
 if TYPE_CHECKING:
     from csfnns.api import Avif, FileSource, Hidden, HiddenFile
     from csfnns.keys import Key
+    from csfnns.picture import Picture
     from csfnns.search import Search
 
 _ADDRESSED = re.compile(r"([a-z0-9-]{1,32})=(.+)", re.DOTALL)
@@ -89,6 +90,18 @@ def hide(
     texture: Annotated[
         float | None, typer.Option(metavar="0…1", help="How far changes go into the texture of the cover.")
     ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Network to deceive: one that comes taught, such as xunet, or a model; repeat for more. It deceives "
+            "those that are named: others that learn from such pictures find them nearly as often as without.",
+        ),
+    ] = None,
+    gamma: Annotated[
+        float | None,
+        typer.Option(help="Weight of these networks in the search: 1e-4, or with profile paper its own."),
+    ] = None,
     survive: options.Survive = None,
     device: options.SearchDevice = options.Device.auto,
     overwrite: options.Overwrite = False,
@@ -128,7 +141,8 @@ def hide(
     dialled |= {"--target-recovered": target_recovered}
     if avif is not None:
         hint = "Leave it out, or leave --exact and --as file out to hide a picture by a search."
-        _refuse({"--steps": steps} | dialled, "is for pictures that go by way of a search", hint)
+        searched = {"--steps": steps, "--against": against or None, "--gamma": gamma}
+        _refuse(searched | dialled, "is for pictures that go by way of a search", hint)
         with show.searching(json=json) as progress:
             sent = api.hide_file(
                 secrets,
@@ -161,11 +175,14 @@ def hide(
             search=search,
             survive=survive or None,
             grain=grain,
+            against=against or (),
+            gamma=gamma,
             target_stego=target_stego,
             target_recovered=target_recovered,
             device=where,
             progress=progress,
         )
+    verdicts = _verdicts(against or (), hidden.picture)
     if json:
         recovered = {name: show.figures_json(each) for name, each in hidden.recovered.items()}
         stego = show.figures_json(hidden.stego)
@@ -174,9 +191,28 @@ def hide(
             for case, found in hidden.survives.items()
         }
         content = {"file": str(out), "message": hidden.message, "stego": stego, "recovered": recovered}
+        content |= {"against": verdicts} if verdicts else {}
         show.as_json(content | ({"survives": survives} if survives else {}))
     else:
         _explain(hidden, out, owner.profile.secret_size, why)
+        _tell_verdicts(verdicts)
+
+
+def _verdicts(against: Sequence[str], stego: "Picture") -> dict[str, float]:
+    """What the networks that were to be deceived make of it: probabilities of a stego, by the names as they were given."""
+    from csfnns.steganalysis import Deep, find_model
+
+    return {each: Deep.load(find_model(each)).score(stego) for each in against}
+
+
+def _tell_verdicts(verdicts: Mapping[str, float]) -> None:
+    for name, score in verdicts.items():
+        more = "; more --gamma changes that, and costs quality" if score > 0.5 else ""
+        show.text(f"{name} takes it for a {'stego' if more else 'cover'}: {score:.4f} of 1{more}.")
+    if verdicts:
+        show.text(
+            "It was made to deceive those named: others that learn from such pictures find it nearly as well."
+        )
 
 
 def _by_receiver(secrets: list[str]) -> "FileSource | Mapping[str, FileSource]":

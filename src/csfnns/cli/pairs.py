@@ -49,8 +49,11 @@ def make_pair_set(
         ),
     ] = None,
     against: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="MODEL", help="Network for the search to deceive; repeat for more."),
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Network for the search to deceive: one that comes taught, such as xunet, or a model; repeat for more.",
+        ),
     ] = None,
     gamma: Annotated[float | None, typer.Option(help="Weight of these networks in the search.")] = None,
     seed: Annotated[int, typer.Option(help="Of crops, keys and secrets.")] = 1,
@@ -65,6 +68,7 @@ def make_pair_set(
     """
     from csfnns.experiments import Wanted, load_pairs, make_pairs
     from csfnns.experiments.pair_sources import ABSTRACT
+    from csfnns.steganalysis import find_model
 
     wanted = Wanted(
         scheme=scheme,
@@ -75,7 +79,7 @@ def make_pair_set(
         steps=steps,
         bytes=size_bytes,
         rate=rate,
-        against=tuple(against or ()),
+        against=tuple(map(find_model, against or ())),
         gamma=gamma,
         seed=seed,
         device=device_name(device),
@@ -108,7 +112,10 @@ def judge_pairs(
     seeds: Annotated[
         int, typer.Option(help="Times that each learns anew, with other pictures held out.")
     ] = 3,
-    steps: Annotated[int | None, typer.Option(help="Steps of each network's learning: 2000.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Steps of each network's learning, those by easier pairs included: 2000."),
+    ] = None,
     batch: Annotated[int | None, typer.Option(help="Pairs a step: 16.")] = None,
     crop: Annotated[
         int | None, typer.Option(help="Side of the squares that networks learn from: 64.")

@@ -15,7 +15,7 @@ from csfnns.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
     from csfnns.picture import Picture
-    from csfnns.steganalysis import Learned, Lesson, Roc
+    from csfnns.steganalysis import Detector, Learned, Lesson, Roc
     from csfnns.steganalysis.base import F64
 
 app = typer.Typer(
@@ -58,7 +58,11 @@ Which = Annotated[
     typer.Option("--detector", metavar="NAME", help=f"One of {', '.join(Name)}."),
 ]
 Model = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="What 'train' wrote, for spam and networks.")
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="What 'train' wrote, for spam and networks; without, a network is the one that comes taught with csfnns.",
+    ),
 ]
 Covers = Annotated[Path, typer.Option(metavar="DIR", help="Folder of pictures without a message.")]
 Stegos = Annotated[Path, typer.Option(metavar="DIR", help="Folder of pictures with one.")]
@@ -80,10 +84,11 @@ def score(
     scores = {name: judge.score(read_picture(name)) for name in files}
     if json:
         rows = [{"file": name, "score": _number(value)} for name, value in scores.items()]
-        show.as_json({"detector": detector.value, "scores": rows})
+        show.as_json({"detector": detector.value, "scores": rows} | _taught(judge))
         return
     show.table({name: "n/a" if math.isnan(value) else f"{value:.4f}" for name, value in scores.items()})
     show.text(_MEANING[detector])
+    _tell_taught(judge)
     if any(map(math.isnan, scores.values())):
         show.text(_SMALL)
 
@@ -180,8 +185,8 @@ def _train_network(
         learned = learn(
             list(_read(covers)), list(_read(stegos)), lesson, groups=groups, state=state, progress=progress
         )
-    texts = {name: note or "" for name, note in notes.items()}
-    learned.detector.save(out, overwrite=overwrite, **texts)
+    data, licence = notes["data"] or "", notes["licence"] or ""
+    learned.detector.save(out, data=data, licence=licence, overwrite=overwrite)
     written = [out, out.with_suffix(".md"), *_write_curve(learned, out, overwrite=overwrite)]
     state.unlink(missing_ok=True)
     judged = 2 * len(learned.held_out)
@@ -259,37 +264,47 @@ def show_roc(
     Pictures of equal names are pairs, and are drawn together for the interval.
     """
     _check_chart(out, overwrite=overwrite)
-    from csfnns.steganalysis import draw, roc
+    from csfnns.steganalysis import draw, make_detector, roc
 
     originals, changed = _pictures(covers), _pictures(stegos)
-    scores = _scores(detector, model, originals, changed, seed)
+    crossed = detector is Name.spam and model is None
+    judge = None if crossed else make_detector(detector.value, model)
+    scores = _cross_scores(originals, changed, seed) if judge is None else _scores(judge, originals, changed)
     result = roc(*scores, paired=_names(originals) == _names(changed), seed=seed)
     if out is not None:
         from csfnns.output import write_atomically
 
         write_atomically(draw(result, detector.value), out, overwrite=overwrite)
-    _show_result(result, detector, scores, out, json=json)
+    _show_result(result, detector, judge, scores, out, json=json)
 
 
-def _scores(
-    detector: Name, model: Path | None, covers: list[Path], stegos: list[Path], seed: int
-) -> "tuple[F64, F64]":
+def _scores(judge: "Detector", covers: list[Path], stegos: list[Path]) -> "tuple[F64, F64]":
     """Scores of all covers, and of all stegos."""
     import numpy as np
 
-    from csfnns.steganalysis import cross_scores, make_detector, spam_features
-
-    if detector is Name.spam and model is None:
-        _check_pairs(covers, stegos)
-        sides = (np.array([spam_features(each) for each in _read(paths)]) for paths in (covers, stegos))
-        return cross_scores(*sides, seed=seed)
-    judge = make_detector(detector.value, model)
     first, second = (np.array([judge.score(each) for each in _read(paths)]) for paths in (covers, stegos))
     return first, second
 
 
+def _cross_scores(covers: list[Path], stegos: list[Path], seed: int) -> "tuple[F64, F64]":
+    """The same by SPAM that others of these pictures taught."""
+    import numpy as np
+
+    from csfnns.steganalysis import cross_scores, spam_features
+
+    _check_pairs(covers, stegos)
+    sides = (np.array([spam_features(each) for each in _read(paths)]) for paths in (covers, stegos))
+    return cross_scores(*sides, seed=seed)
+
+
 def _show_result(
-    result: "Roc", detector: Name, scores: "tuple[F64, F64]", out: Path | None, *, json: bool
+    result: "Roc",
+    detector: Name,
+    judge: "Detector | None",
+    scores: "tuple[F64, F64]",
+    out: Path | None,
+    *,
+    json: bool,
 ) -> None:
     covers, stegos = scores
     if json:
@@ -301,7 +316,7 @@ def _show_result(
             "cover_scores": [_number(value) for value in covers],
             "stego_scores": [_number(value) for value in stegos],
         }
-        show.as_json(content | ({} if out is None else {"file": str(out)}))
+        show.as_json(content | _taught(judge) | ({} if out is None else {"file": str(out)}))
         return
     show.table(
         {
@@ -311,8 +326,22 @@ def _show_result(
             "least error": f"{100 * result.error:.1f} %: the mean of misses and false alarms at the best threshold",
         }
     )
+    _tell_taught(judge)
     if out is not None:
         show.text(f"Written: {out}.")
+
+
+def _taught(judge: "Detector | None") -> dict[str, str]:
+    """The pictures that a network was taught on, if its file says so."""
+    from csfnns.steganalysis import Deep
+
+    pictures = judge.about.get("pictures") if isinstance(judge, Deep) else None
+    return {"taught_on": str(pictures)} if pictures else {}
+
+
+def _tell_taught(judge: "Detector | None") -> None:
+    for pictures in _taught(judge).values():
+        show.text(f"Taught on {pictures}; other pictures and schemes may look different to it.")
 
 
 def _number(score: float) -> float | None:

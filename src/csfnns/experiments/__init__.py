@@ -10,6 +10,7 @@ provenance.py what rows are made with
 
 pairs.py      makes sets of covers and stegos      pair_wanted.py, pair_sources.py, pair_maker.py   of what, and how
 pair_set.py   such a set as it lies there          judging.py      how well detectors tell its pairs apart
+teaching.py   how networks learn from them
 verdicts.py   what their scores say                figure4.py, verdict_chart.py   and how it looks
 """
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 from statistics import fmean
 from typing import Any, Self
 
@@ -17,9 +18,10 @@ from csfnns.experiments.pair_set import PairSet, source_of
 from csfnns.experiments.provenance import code_digest, environment, libraries
 from csfnns.experiments.run import Ran
 from csfnns.experiments.store import Row, Store
+from csfnns.experiments.teaching import RATES, describe_stages, teach
 from csfnns.files import write_result
 from csfnns.picture import Picture
-from csfnns.steganalysis import NETWORKS, Deep, Lesson, Spam, make_detector, make_network
+from csfnns.steganalysis import NETWORKS, Lesson, Spam, make_detector
 
 UNTAUGHT = "stegexpose"
 """The detector that judges every pair as it is."""
@@ -33,7 +35,7 @@ _KNOWN = 50
 """Pairs that it learned from and judges too, at most: one that does not tell even these has learned nothing."""
 
 _VERSION = 1
-_SOURCES = ("steganalysis", "picture.py", "experiments/judging.py")
+_SOURCES = ("steganalysis", "picture.py", "experiments/judging.py", "experiments/teaching.py")
 """Sources, or folders of them, that scores follow from."""
 
 
@@ -47,7 +49,7 @@ class Teaching:
     seeds: int = 3
     """Times that each judge learns anew, with another split of the pictures each time."""
     steps: int | None = None
-    """Of the networks' learning; this and the next three are the lesson's own number unless given."""
+    """Of the networks' learning, all stages together; this and the next three are the lesson's own number unless given."""
     batch: int | None = None
     """Pairs a step."""
     crop: int | None = None
@@ -61,6 +63,7 @@ class Teaching:
         """Lesson of a network. Raises UsageError for numbers that make no sense."""
         given = {name: getattr(self, name) for name in ("steps", "batch", "crop", "rate")}
         chosen = {name: value for name, value in given.items() if value is not None}
+        chosen.setdefault("rate", RATES.get(judge))
         return Lesson(detector=judge, seed=seed, checks=1, device=self.device, **chosen)
 
 
@@ -244,7 +247,8 @@ def describe_judge(judge: str, teaching: Teaching) -> str:
     if judge in (UNTAUGHT, "spam"):
         return judge
     lesson = teaching.lesson(judge, 0)
-    return ", ".join(f"{name}={getattr(lesson, name)}" for name in _TOLD)
+    told = [f"{name}={getattr(lesson, name)}" for name in _TOLD]
+    return ", ".join([*told, f"steps by {describe_stages(judge)}"])
 
 
 def _check(sets: Sequence[PairSet], teaching: Teaching) -> None:
@@ -339,9 +343,9 @@ def run_judging(
     todo = [job for job in plan.jobs if job.id not in stored]
     by_key = {each.key: each for each in sets}
     for job in todo:
-        state = store.folder / "learning" / f"{job.id}.state"
-        store.add(job.id, _row(job, by_key[job.set], plan, teaching, state))
-        state.unlink(missing_ok=True)
+        states = store.folder / "learning" / job.id
+        store.add(job.id, _row(job, by_key[job.set], plan, teaching, states))
+        rmtree(states, ignore_errors=True)
         if notify is not None:
             notify(job)
     with suppress(OSError):  # not there, or with the states of others
@@ -349,11 +353,11 @@ def run_judging(
     return Ran(len(todo), len(plan.jobs) - len(todo))
 
 
-def _row(job: Job, pairs: PairSet, plan: JudgingPlan, teaching: Teaching, state: Path) -> Row:
+def _row(job: Job, pairs: PairSet, plan: JudgingPlan, teaching: Teaching, states: Path) -> Row:
     """Scores of one detector: those of the i-th cover and the i-th stego belong to the i-th name."""
     parts = split(pairs.names, job.seed) if job.number else Split((), pairs.names)
     started = time.monotonic()
-    judge = _judge(job, pairs, parts.taught[: job.number], teaching, state)
+    judge = _judge(job, pairs, parts.taught[: job.number], teaching, states)
     taught = time.monotonic()
     covers, stegos = _scores(judge, pairs, parts.held)
     if job.judge in NETWORKS and None in (*covers, *stegos):
@@ -378,7 +382,7 @@ def _scores(
 
 
 def _judge(
-    job: Job, pairs: PairSet, names: Sequence[str], teaching: Teaching, state: Path
+    job: Job, pairs: PairSet, names: Sequence[str], teaching: Teaching, states: Path
 ) -> Callable[[Picture], float]:
     """Score of a picture in [0, 1], by a detector that learned from these pairs."""
     if job.judge == UNTAUGHT:
@@ -386,23 +390,7 @@ def _judge(
     covers, stegos = [pairs.cover(name) for name in names], [pairs.stego(name) for name in names]
     if job.judge == "spam":
         return Spam.train(covers, stegos, seed=job.seed).score
-    return _taught(covers, stegos, names, teaching.lesson(job.judge, job.seed), state).score
-
-
-def _taught(
-    covers: Sequence[Picture], stegos: Sequence[Picture], names: Sequence[str], lesson: Lesson, state: Path
-) -> Deep:
-    """Network that learned from every one of these pairs: `learn` would keep some for its own test."""
-    from csfnns.steganalysis.learning import Pairs, check_pairs, train
-
-    check_pairs(covers, stegos, lesson.crop)
-    everyone = tuple(range(len(names)))
-    # A curve needs somebody to be judged; nobody looks at it.
-    pairs = Pairs(covers, stegos, taught=everyone, held=everyone[:1], groups=len(set(map(source_of, names))))
-    network = make_network(lesson.detector, lesson.seed)
-    state.parent.mkdir(exist_ok=True)
-    train(network, pairs, lesson, state)
-    return Deep(lesson.detector, network.eval())
+    return teach(covers, stegos, names, teaching.lesson(job.judge, job.seed), states).score
 
 
 def _number(score: float) -> float | None:

@@ -223,6 +223,11 @@ def _notes(plan: JudgingPlan) -> list[str]:
             else []
         ),
         "Each judge learns from scratch; of fewer pairs, all are among the more.",
+        *(
+            ["Steps by ±4 are of easier pairs: the covers learned from, and half of their levels moved by 4."]
+            if any("±" in text for text in plan.settings.values())
+            else []
+        ),
         *(f"Settings of {judge}: {text}" for judge, text in plan.settings.items() if text != judge),
     ]
 

@@ -16,7 +16,17 @@ from pathlib import Path
 from csfnns.errors import UsageError
 from csfnns.steganalysis.base import Detector
 from csfnns.steganalysis.chi_square import ChiSquare
-from csfnns.steganalysis.deep import NETWORKS, Deep, Learned, Lesson, draw_curve, learn, make_network
+from csfnns.steganalysis.deep import (
+    NETWORKS,
+    Deep,
+    Learned,
+    Lesson,
+    draw_curve,
+    find_model,
+    learn,
+    make_network,
+    shipped_networks,
+)
 from csfnns.steganalysis.primary_sets import PrimarySets
 from csfnns.steganalysis.roc import Roc, draw, roc
 from csfnns.steganalysis.rs import Rs
@@ -61,10 +71,12 @@ __all__ = [
     "cross_scores",
     "draw",
     "draw_curve",
+    "find_model",
     "learn",
     "make_detector",
     "make_network",
     "roc",
+    "shipped_networks",
     "spam_features",
 ]
 
@@ -72,7 +84,8 @@ __all__ = [
 def make_detector(name: str, model: Path | None = None) -> Detector:
     """Detector of that name; `model` is the file of one that is trained, and of no other.
 
-    Raises UsageError for an unknown name, and for a model that is missing, broken or not needed.
+    Without it, a network is the one that comes taught with this package, where there is one. Raises UsageError for an
+    unknown name, and for a model that is missing, broken or not needed.
     """
     if name in UNTRAINED:
         if model is not None:
@@ -80,7 +93,10 @@ def make_detector(name: str, model: Path | None = None) -> Detector:
         return UNTRAINED[name]()
     if name not in TRAINED:
         raise UsageError(f"There is no detector {name!r}.", f"Choose one of: {', '.join(DETECTORS)}.")
+    shipped = shipped_networks()
+    model = model or shipped.get(name)
     if model is None:
         hint = "Name its file: --model FILE. 'csfnns steganalysis train' makes one."
+        hint += f" Taught already: {', '.join(shipped)}." if shipped else ""
         raise UsageError(f"The detector {name!r} is trained, and comes from a model.", hint)
     return TRAINED[name](model)

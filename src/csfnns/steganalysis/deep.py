@@ -1,6 +1,7 @@
 """Networks that learn from pairs what a stego looks like: judged with, taught, kept in files.
 
 xunet.py, yenet.py, siastegnet.py and srnet.py hold the networks, learning.py the training. torch loads when one is made.
+Some come taught: training/detectors.py makes their files, and weights/README.md is their card.
 """
 
 import io
@@ -8,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -76,7 +78,8 @@ class Deep:
     name: str
     network: "nn.Module"
     about: Mapping[str, Any] = field(default_factory=dict)
-    """Figures of its training: the lesson, pairs learned from, groups, accuracy and how many pictures that is of."""
+    """Figures of its training: the lesson, pairs learned from, groups, accuracy and how many pictures that is of; what
+    the pictures were, and their licence, where `save` was told."""
 
     def score(self, picture: Picture) -> float:
         """Probability of a stego in [0, 1]; above 0.5 the network says so. NaN for sides below 16.
@@ -100,22 +103,26 @@ class Deep:
         """`score` of each, (N,)."""
         return np.array([self.score(picture) for picture in pictures])
 
-    def save(self, path: Path, *, data: str = "", licence: str = "", overwrite: bool = False) -> None:
+    def save(
+        self, path: Path, *, data: str = "", licence: str = "", half: bool = False, overwrite: bool = False
+    ) -> None:
         """Write a safetensors file, and its card beside it as .md: what it is, and the two notes given here.
 
-        Raises UsageError for names that are taken or cannot be written.
+        With `half`, weights that were trained are rounded to float16, but for the few of biases and normalisation: half
+        the size. Raises UsageError for names that are taken or cannot be written.
         """
         from safetensors.torch import save
 
-        tensors = {name: each.detach().cpu().contiguous() for name, each in self.network.state_dict().items()}
+        notes = {name: text for name, text in (("pictures", data), ("licence", licence)) if text}
+        about = dict(self.about) | notes
         # One entry: safetensors writes several in any order, and equal models shall be equal files.
-        about = {_FORMAT: json.dumps({"detector": self.name, "about": self.about})}
+        entry = {_FORMAT: json.dumps({"detector": self.name, "about": about})}
         card = path.with_suffix(".md")
         for file in (path, card):
             if file.exists() and not overwrite:
                 raise UsageError(f"{file} already exists.", "Choose another name, or allow overwriting.")
-        write_result(path, save(tensors, about), overwrite=overwrite)
-        write_result(card, self._card(data, licence).encode(), overwrite=overwrite)
+        write_result(path, save(self._tensors(half=half), entry), overwrite=overwrite)
+        write_result(card, self._card(about).encode(), overwrite=overwrite)
 
     @classmethod
     def load(cls, path: Path, *, detector: str | None = None, device: str = "cpu") -> Self:
@@ -130,7 +137,7 @@ class Deep:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             name, about = content["detector"], content["about"]
             network = make_network(name, 0)
-            network.load_state_dict(tensors)
+            network.load_state_dict(tensors)  # copies halves into weights of float32
         except (OSError, SafetensorError, KeyError, ValueError, RuntimeError, UsageError) as problem:
             raise _no_model(path) from problem
         if detector not in (None, name):
@@ -139,10 +146,19 @@ class Deep:
             )
         return cls(name, network.to(device).eval(), about)
 
-    def _card(self, data: str, licence: str) -> str:
+    def _tensors(self, *, half: bool) -> "dict[str, Tensor]":
+        """The weights by name, as a file holds them."""
+        tensors = {name: each.detach().cpu().contiguous() for name, each in self.network.state_dict().items()}
+        for name, each in self.network.named_parameters():
+            # Fixed filters see nothing in a flat picture, and rounded they would.
+            if half and each.requires_grad and each.ndim > 1:
+                tensors[name] = tensors[name].half()
+        return tensors
+
+    def _card(self, about: Mapping[str, Any]) -> str:
         lines = [f"# {self.name}", "", "A detector of hidden messages, trained by csfnns.", ""]
-        rows = {"pictures": data or "not said", "licence": licence or "not said"}
-        rows |= {key.replace("_", " "): str(value) for key, value in self.about.items()}
+        rows = {"pictures": "not said", "licence": "not said"}
+        rows |= {key.replace("_", " "): str(value) for key, value in about.items()}
         lines += ["| | |", "| --- | --- |", *(f"| {key} | {value} |" for key, value in rows.items())]
         return "\n".join(lines) + "\n"
 
@@ -157,6 +173,27 @@ class Learned:
     curve: Curve
     held_out: tuple[int, ...]
     """Places of the held-out pairs in the lists."""
+
+
+def shipped_networks() -> dict[str, Path]:
+    """Files of the networks that come taught with this package, by name."""
+    found = {name: Path(str(files("csfnns") / "weights" / f"{name}.safetensors")) for name in NETWORKS}
+    return {name: path for name, path in found.items() if path.is_file()}
+
+
+def find_model(model: str | Path) -> Path:
+    """File of a model: for a str that is the name of a shipped network, that one's; else the path itself.
+
+    Raises UsageError where there is no file.
+    """
+    shipped = shipped_networks()
+    path = shipped.get(model, Path(model)) if isinstance(model, str) else model
+    if not path.is_file():
+        hint = (
+            f"Give the file of a model, or a shipped network's name: {', '.join(shipped) or 'there is none'}."
+        )
+        raise UsageError(f"There is no file {path}.", hint)
+    return path
 
 
 def make_network(name: str, seed: int) -> "Network":

@@ -1,0 +1,111 @@
+"""The program that teaches the shipped networks: from pictures to weights, stopped and gone on, and judged."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from csfnns.experiments import load_pairs
+from csfnns.output import write_picture
+from csfnns.picture import read_picture
+from csfnns.steganalysis import Deep, roc
+
+SMALL = ["--size", "64", "--crops", "2", "--search-steps", "20", "--crop", "32"]
+SMALL += ["--steps", "4", "--batch", "2"]
+
+
+@pytest.fixture(scope="module")
+def training() -> ModuleType:
+    """The program training/detectors.py, as a module."""
+    path = Path(__file__).parents[1] / "training" / "detectors.py"
+    spec = importlib.util.spec_from_file_location("training_detectors", path)
+    assert spec is not None
+    assert spec.loader is not None
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    return program
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, scene: Any) -> Path:
+    """A folder as the program expects it, with pictures for measuring beside that it must not touch."""
+    numbers = {"covers/train": 4, "covers/eval": 3, "secrets/imagenet": 2}
+    for i, (folder, number) in enumerate(numbers.items()):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        for k in range(number):
+            write_picture(scene(80, 80, 10 * i + k), tmp_path / "data" / folder / f"{folder[-4:]}{k}.png")
+    return tmp_path / "data"
+
+
+def test_from_pictures_to_judged_weights(training: ModuleType, pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    covers, stegos = pictures / "covers" / "eval", tmp_path / "stegos"
+    stegos.mkdir()
+    for path in covers.iterdir():
+        noisy = read_picture(path)
+        noisy[::2] ^= 1
+        write_picture(noisy, stegos / path.name)
+    command = [*SMALL, "--data", str(pictures), "--out", str(out), "--test-covers", str(covers)]
+    training.main([*command, "--test-stegos", str(stegos)])
+
+    pairs = load_pairs(out / "pairs")
+    assert (pairs.key, len(pairs.names)) == ("standard-6", 8)
+    assert {name[:5] for name in pairs.names} == {"rain0", "rain1", "rain2", "rain3"}
+    written = Deep.load(out / "xunet.safetensors", detector="xunet")
+    about = written.about
+    assert (
+        about["pictures"] == "Stable Diffusion pictures with secrets of the scheme standard, 6 bits a pixel"
+    )
+    assert about["pairs"] + about["pictures_judged"] // 2 == 8
+    names = sorted(path.name for path in covers.iterdir())
+    first, second = (
+        written.scores([read_picture(side / name) for name in names]) for side in (covers, stegos)
+    )
+    assert about["test_pictures"] == 6
+    assert about["test_accuracy"] == ((first <= 0.5).sum() + (second > 0.5).sum()) / 6
+    assert about["test_auc"] == round(roc(first, second, paired=True).auc, 3)
+    assert f"| test auc | {about['test_auc']} |" in (out / "xunet.md").read_text("utf-8")
+    assert [row["step"] for row in json.loads((out / "xunet.json").read_text())] == [1, 2, 3, 4]
+
+
+def test_the_same_command_goes_on_and_ends_in_the_same_weights(
+    training: ModuleType, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from csfnns.steganalysis import learning
+
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    training.main([*SMALL, "--data", str(pictures), "--out", str(straight)])
+    taught = [*SMALL, "--pairs", str(straight / "pairs"), "--out", str(stopped)]
+    draw, steps = learning.draw_batch, list[int]()
+
+    def stop(*given: Any) -> object:
+        if given[2] == 2:
+            raise KeyboardInterrupt
+        return draw(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(learning, "SAVE_EVERY", 0.0)
+        patched.setattr(learning, "draw_batch", stop)
+        with pytest.raises(KeyboardInterrupt):
+            training.main(taught)
+    assert not (stopped / "xunet.safetensors").exists()
+    monkeypatch.setattr(learning, "draw_batch", lambda *given: (steps.append(given[2]), draw(*given))[1])
+    training.main(taught)
+    training.main(taught)
+    assert steps == [2, 3]
+    files = [folder / "xunet.safetensors" for folder in (straight, stopped)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    with pytest.raises(SystemExit, match="state of another training"):
+        training.main([*taught, "--batch", "3"])
+
+
+def test_what_cannot_be_learned_from_is_refused(training: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="There are no pictures"):
+        training.main([*SMALL, "--data", str(tmp_path), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit, match="go together"):
+        training.main([*SMALL, "--out", str(tmp_path / "out"), "--test-covers", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"no pairs\.json"):
+        training.main([*SMALL, "--out", str(tmp_path / "out"), "--pairs", str(tmp_path)])
