@@ -154,3 +154,17 @@ def test_progress_is_shown_on_a_terminal() -> None:
     os.close(ours)
     assert process.returncode == 0
     assert b"searching" not in result
+
+
+@pytest.mark.usefixtures("key", "photo")
+def test_searches_towards_a_target_are_counted_on_a_terminal() -> None:
+    line = "hide secret.png -k mine.key -o holiday.png --steps 60 --target-recovered 30"
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([SCRIPT, *line.split()], stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        seen = b""
+        while b"search 2" not in seen:
+            seen += os.read(ours, 1024)
+        process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 0

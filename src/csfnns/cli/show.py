@@ -136,11 +136,17 @@ def searching(*, json: bool) -> "Iterator[Progress | None]":
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("searching"), BarColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=screen, transient=True) as bar:
-        task = bar.add_task("", total=None)
+        task = bar.add_task("searching", total=None)
+        number, last = 1, 0
 
         def advance(done: int, steps: int) -> None:
+            nonlocal number, last
+            if done < last:  # another search, towards a target
+                number += 1
+                bar.reset(task, description=f"search {number}", total=steps)
+            last = done
             bar.update(task, completed=done, total=steps)
 
         yield advance
