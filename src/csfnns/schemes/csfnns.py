@@ -102,12 +102,12 @@ class CsFnns:
         jobs = [[self._job(seeds, secret) for seeds, secret in each.items()] for each in secrets]
         starts = [next(iter(each)).decoder for each in secrets]
         images = torch.cat([_image(cover) for cover in covers])
-        cost = search.cost(images)
         stegos = [np.empty_like(cover) for cover in covers]
         windows = [(part.rows, part.columns) for part in jobs[0][0].parts]
         for i, (rows, columns) in enumerate(windows):
-            there = None if cost is None else cost[:, :, rows, columns].to(self.device)
-            terms = [Weighted(Distortion(there), 1.0)]
+            part = images[:, :, rows, columns].to(self.device)
+            # Of each part by itself, as its secret is: a calm part beside a rough one has its own balance.
+            terms = [Weighted(Distortion(search.cost(part)), 1.0)]
             for receivers in zip(*jobs, strict=True):
                 terms.append(Weighted(self._recovery(receivers, i), search.beta, grows=True))
             if self.detectors and search.gamma:
@@ -117,7 +117,7 @@ class CsFnns:
                 )
             try:
                 delta = search(
-                    images[:, :, rows, columns].to(self.device),
+                    part,
                     terms,
                     seeds=[start.derive(f"csfnns/1/part/{i}") for start in starts],
                     progress=_share(progress, i, len(windows)),

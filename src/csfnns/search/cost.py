@@ -26,15 +26,17 @@ def texture_cost(cover: Tensor, strength: float) -> Tensor:
 def clipped_cost(cover: Tensor, factor: float) -> Tensor:
     """Cost of a squared change at each sub-pixel of covers (N, 3, H, W) in [0, 1]: (N, 3, H, W), of harmonic mean 1.
 
-    `factor` times as much where the cover is clipped: black or white, and half of the 3x3 around it in its channel too.
-    Changes have one sign there, so that they stay within a pair of values, 0 and 1 or 254 and 255, as replaced bits do:
-    sample pairs, RS and primary sets see these. The harmonic mean keeps the cost of what is left where much is clipped.
+    Up to `factor` times as much where the cover is clipped: black or white, and half of the 3x3 around it in its channel
+    too. Changes have one sign there, so that they stay within a pair of values, 0 and 1 or 254 and 255, as replaced bits
+    do: sample pairs, RS and primary sets see these. The factor falls with the share of such places, to 1 at a half:
+    secrets need room. The harmonic mean keeps the cost of the room that is left.
     """
     levels = (LEVELS * cover).round()
     clipped = ((levels == 0) | (levels == LEVELS)).to(cover)
     # A little below half: sums of ninths are not exact.
     flat = clipped * (_blur(clipped, 3) > 0.49)
-    cost = 1 + (factor - 1) * flat
+    share = flat.mean((1, 2, 3), keepdim=True)
+    cost = 1 + (factor ** (1 - 2 * share).clamp(min=0) - 1) * flat
     return cost * (1 / cost).mean((1, 2, 3), keepdim=True)
 
 

@@ -53,7 +53,7 @@ class Search:
     texture: float = 0.0
     """How far changes go where the cover's texture hides them, 0 to 1 (cost.py)."""
     clipped: float = 1.0
-    """How many times as much a change costs where the cover is clipped to black or white, at least 1 (cost.py)."""
+    """How many times as much a change costs where the cover is clipped to black or white, at most; 1 or more (cost.py)."""
     gamma: float = 0.0
     """γ of Eq. 6: weight of the detectors' verdicts, if the search has any (CsFnns), for each β of the secret's error."""
     gamma_from: float = 0.5
@@ -207,7 +207,7 @@ DIAL = 8.0
 GRAIN_BETA = 0.01
 """Within a factor of 5 either way, secrets come out the same (docs/research.md)."""
 CLIPPED_COST = 16.0
-"""Leaves hardly a change there (docs/research.md)."""
+"""Leaves hardly a change there while it is a small part of the cover (docs/research.md)."""
 STANDARD_BETA = {"24": 0.006, "6": 0.0015, "1.5": 0.0004}
 """The middle of the frontier at each capacity (benchmarks/frontier.py draws it)."""
 
