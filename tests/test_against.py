@@ -77,7 +77,7 @@ def test_the_weight_is_the_callers_or_the_searchs(send: Send, key: Key, scene: S
         ({"gamma": 1e-4}, "--gamma weighs the networks of --against"),
         ({"against": NAME, "gamma": 0.0}, "0.0 is no weight"),
         ({"against": NAME, "gamma": float("nan")}, "nan is no weight"),
-        ({"against": "eyes"}, "no file eyes"),
+        ({"against": "eyes"}, "no file 'eyes'"),
         ({"against": [NAME], "grain": True}, "decoys"),
     ],
 )

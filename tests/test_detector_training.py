@@ -78,7 +78,8 @@ def test_the_same_command_goes_on_and_ends_in_the_same_weights(
 
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     training.main([*SMALL, "--data", str(pictures), "--out", str(straight)])
-    taught = [*SMALL, "--pairs", str(straight / "pairs"), "--out", str(stopped)]
+    taught = [*SMALL, "--pairs", str(straight / "pairs"), "--pictures", "Stable Diffusion pictures"]
+    taught += ["--out", str(stopped)]
     draw, steps = learning.draw_batch, list[int]()
 
     def stop(*given: Any) -> object:

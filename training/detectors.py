@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--size", type=int, default=128, help="side of the covers (default %(default)s)")
     add("--crops", type=int, default=8, help="pairs of each picture (default %(default)s)")
     add("--search-steps", type=int, help="steps of each pair's search: the profile's own, unless given")
-    add("--pictures", default="Stable Diffusion pictures", help="what the covers are, for the card")
+    add("--pictures", help="what the covers are, for the card: Stable Diffusion pictures, without --pairs")
     add("--licence", default="Apache-2.0", help="of the weights, for the card (default %(default)s)")
     add("--steps", type=int, default=3000, help="of the teaching (default %(default)s)")
     add("--batch", type=int, default=8, help="pairs a step (default %(default)s)")
@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(settings: argparse.Namespace) -> None:
+    test = None if settings.test_covers is None else _test(settings.test_covers, settings.test_stegos)
     pairs = load_pairs(settings.pairs or made_pairs(settings))
     lesson = Lesson(
         detector=settings.detector,
@@ -94,13 +95,14 @@ def _run(settings: argparse.Namespace) -> None:
     )
     curve = (json.dumps(learned.curve, indent=1) + "\n").encode()
     write_result(path.with_suffix(".json"), curve)
-    notes = {"data": described(settings.pictures, pairs), "licence": settings.licence}
+    pictures = settings.pictures or ("pictures" if settings.pairs else "Stable Diffusion pictures")
+    notes = {"data": described(pictures, pairs), "licence": settings.licence}
     learned.detector.save(path, **notes, half=True, overwrite=True)
     # What is written is judged: rounded weights, read back.
     written = Deep.load(path, device=settings.device)
     about = dict(written.about) | _held_out(written, pairs, learned.held_out)
-    if settings.test_covers is not None:
-        about |= _judged(written, settings.test_covers, settings.test_stegos)
+    if test is not None:
+        about |= _judged(written, *test)
     replace(written, about=about).save(path, half=True, overwrite=True)
     print(path.with_suffix(".md").read_text("utf-8"))
 
@@ -137,11 +139,16 @@ def _held_out(detector: Deep, pairs: PairSet, places: Sequence[int]) -> dict[str
     return {"accuracy": float(right) / (2 * len(names))}
 
 
-def _judged(detector: Deep, covers: Path, stegos: Path) -> dict[str, Any]:
-    """Figures of whole pictures that it never saw: accuracy at 0.5, and area under the curve with its interval."""
+def _test(covers: Path, stegos: Path) -> tuple[list[Path], list[Path]]:
+    """Pictures to judge, of equal names. Ends the program where they are no pairs."""
     originals, changed = _pictures(covers), _pictures(stegos)
     if [path.stem for path in originals] != [path.stem for path in changed]:
         raise SystemExit(f"The pictures of {covers} and {stegos} are no pairs: their names differ.")
+    return originals, changed
+
+
+def _judged(detector: Deep, originals: Sequence[Path], changed: Sequence[Path]) -> dict[str, Any]:
+    """Figures of whole pictures that it never saw: accuracy at 0.5, and area under the curve with its interval."""
     first, second = (
         detector.scores([read_picture(path) for path in paths]) for paths in (originals, changed)
     )

@@ -46,8 +46,6 @@ Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Pil.Ima
 """Anything `read_picture` reads: a file's name or bytes, an array, a Pillow image."""
 
 
-GAMMA = 1e-4
-"""γ of a search that has networks to deceive and no weight for them: it costs hardly any quality (docs/results.md)."""
 LEAST_JPEG = 30.0
 """PSNR in dB of a JPEG file with the most that `capacity` tells: a fuller one could not be told from a stranger's."""
 _FRAME = 32  # bytes that travel with a file: its length, kind and method, and a name of 24 letters
@@ -101,8 +99,10 @@ def hide(
     if grain and aim:
         raise UsageError("Grain has one strength: there is no target to reach.", "Give one of them.")
     check_suffix(key.profile, _suffix(out), search.channel)
-    networks = _to_deceive(against, gamma, grain=grain, suffix=_suffix(out))
+    networks = _to_deceive(against, gamma, grain=search.space == "grain", suffix=_suffix(out))
     if networks:
+        from csfnns.search import GAMMA
+
         search = replace(search, gamma=gamma or search.gamma or GAMMA)
     path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files, jpeg=True)
     secrets = {name: read_picture(source) for name, source in sources.items()}
@@ -409,7 +409,7 @@ def _to_deceive(
     from csfnns.steganalysis import Deep, find_model
 
     models = [against] if isinstance(against, str | Path) else against
-    return [Deep.load(find_model(each)).network for each in models]
+    return [Deep.load(find_model(each)).network for each in dict.fromkeys(models)]
 
 
 def _texts(survive: str | Sequence[str] | None) -> list[str]:

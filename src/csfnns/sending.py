@@ -124,7 +124,9 @@ class Sending:
 
     def _recovered(self, received: Picture, scheme: "CsFnns", where: str) -> dict[str, Figures]:
         hint = "Try again with more steps or a larger beta: the next message has another cover and decoder."
-        if where:
+        if scheme.detectors:
+            hint = "Try again with less --gamma: the next message has another cover and decoder."
+        elif where:
             hint = "Try again with a larger beta, or prepare for less: the next message has another cover."
         found: dict[str, Figures] = {}
         for name, secret in self.secrets.items():

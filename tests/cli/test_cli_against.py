@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from csfnns.api import make_cover
+from csfnns.keys import read_key
+from csfnns.output import write_picture
 from csfnns.picture import Picture, read_picture
 from csfnns.steganalysis import shipped_networks
 
@@ -27,7 +30,7 @@ def test_a_network_is_deceived_and_the_secret_revealed(transcript: Transcript, d
         sent.png: message 1
         ...
         Secrets are carried, and compared here, as 32x32.
-        {NAME} takes it for a ...: ... of 1...
+        {NAME} calls it a stego with a probability of ..., and its cover with ....
         It was made to deceive those named: others that learn from such pictures find it nearly as well.
         $ csfnns reveal sent.png -k mine.key -o back.png
         back.png: 60x40, message 1 for main
@@ -44,7 +47,10 @@ def test_it_scores_lower_than_without(run: Run, monkeypatch: pytest.MonkeyPatch,
         judged = json.loads(run(f"csfnns steganalysis score {name}.png --detector {NAME} --json"))
         found[name] = judged["scores"][0]["score"]
         assert told["message"] == 1
-        assert told.get("against") == ({NAME: found[name]} if options else None)
+        if options:
+            write_picture(make_cover(read_key(desk / "mine.key"), 1).picture, desk / "cover.png")
+            cover = json.loads(run(f"csfnns steganalysis score cover.png --detector {NAME} --json"))
+            assert told["against"] == {NAME: {"cover": cover["scores"][0]["score"], "stego": found[name]}}
     assert found["sly"] < found["naive"]
 
 
@@ -68,8 +74,8 @@ def test_what_makes_no_sense_is_refused(transcript: Transcript, desk: Path) -> N
         hint: Leave grain out, or the networks.
         [exit 2]
         $ {HIDE} -o a.png --against eyes
-        error: There is no file eyes.
-        hint: Give the file of a model, or a shipped network's name: ...{NAME}....
+        error: There is no file 'eyes', and no network of that name comes taught.
+        hint: Give the file of a model, or the name of a network that comes taught: ...{NAME}....
         [exit 2]
     """)
     assert not (desk / "a.png").exists()

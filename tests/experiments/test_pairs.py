@@ -210,8 +210,8 @@ def test_a_search_against_a_network_says_whom_it_has_met(world: Any, tmp_path: P
     judge = Deep.load(tmp_path / "model.safetensors")
     suspicion = [np.mean([judge.score(each.stego(name)) for name in each.names]) for each in (sly, naive)]
     assert suspicion[0] < suspicion[1]
-    with pytest.raises(UsageError, match="gives detectors no weight"):
-        make_pairs(want(world, "standard", against=choices["against"]), 1, tmp_path / "none")
+    make_pairs(want(world, "standard", steps=20, against=choices["against"]), 1, tmp_path / "usual")
+    assert "with gamma=0.0001 against" in (tmp_path / "usual" / "pairs.json").read_text()
     with pytest.raises(UsageError, match="The search of lsb knows no detectors"):
         make_pairs(want(world, "lsb", against=choices["against"]), 1, tmp_path / "none")
     Deep("xunet", make_network("xunet", 2)).save(tmp_path / "model.safetensors", overwrite=True)

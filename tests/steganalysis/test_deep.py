@@ -264,13 +264,13 @@ def test_a_model_is_found_by_the_name_of_a_shipped_one_or_by_its_path(
     assert find_model(name) == shipped
     assert find_model(Path(name)).samefile(own)
     assert find_model(f"./{name}").samefile(own)
-    with pytest.raises(UsageError, match="no file eyes") as refused:
+    with pytest.raises(UsageError, match="no file 'eyes'") as refused:
         find_model("eyes")
     assert name in refused.value.hint
 
 
 def test_files_that_are_no_models_are_refused(tmp_path: Path) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import load_file, save_file
 
     model = tmp_path / "model.safetensors"
     Deep("xunet", make_network("xunet", 1)).save(model)
@@ -282,10 +282,17 @@ def test_files_that_are_no_models_are_refused(tmp_path: Path) -> None:
         {"csfnns-deep-1": "{"},
         {"csfnns-deep-1": json.dumps(known | {"detector": "eyes"})},
         {"csfnns-deep-1": json.dumps(known)},  # without its weights
+        {"csfnns-deep-1": "[]"},
     ):
         save_file({"x": np.zeros(3)}, tmp_path / "bad", about)
         with pytest.raises(UsageError, match="no model of a network"):
             Deep.load(tmp_path / "bad")
+    weights = load_file(model)
+    broken = weights | {"classes.weight": np.full_like(weights["classes.weight"], np.nan)}
+    for tensors, content in ((weights, known | {"about": "nothing"}), (broken, known)):
+        save_file(tensors, tmp_path / "odd", {"csfnns-deep-1": json.dumps(content)})
+        with pytest.raises(UsageError, match="no model of a network"):
+            Deep.load(tmp_path / "odd")
     (tmp_path / "cut").write_bytes(model.read_bytes()[:-100])
     with pytest.raises(UsageError, match="no model of a network"):
         Deep.load(tmp_path / "cut")

@@ -182,7 +182,10 @@ def hide(
             device=where,
             progress=progress,
         )
-    verdicts = _verdicts(against or (), hidden.picture)
+    verdicts = {}
+    if against:
+        cover = api.make_cover(owner, hidden.message, album=places["album"], model=places["model"])
+        verdicts = _verdicts(against, cover.picture, hidden.picture)
     if json:
         recovered = {name: show.figures_json(each) for name, each in hidden.recovered.items()}
         stego = show.figures_json(hidden.stego)
@@ -191,24 +194,34 @@ def hide(
             for case, found in hidden.survives.items()
         }
         content = {"file": str(out), "message": hidden.message, "stego": stego, "recovered": recovered}
-        content |= {"against": verdicts} if verdicts else {}
+        if verdicts:
+            content["against"] = {
+                name: {"cover": before, "stego": after} for name, (before, after) in verdicts.items()
+            }
         show.as_json(content | ({"survives": survives} if survives else {}))
     else:
         _explain(hidden, out, owner.profile.secret_size, why)
         _tell_verdicts(verdicts)
 
 
-def _verdicts(against: Sequence[str], stego: "Picture") -> dict[str, float]:
-    """What the networks that were to be deceived make of it: probabilities of a stego, by the names as they were given."""
+def _verdicts(against: Sequence[str], cover: "Picture", stego: "Picture") -> dict[str, tuple[float, float]]:
+    """What the networks that were to be deceived make of cover and stego: probabilities of a stego, by the names given."""
     from csfnns.steganalysis import Deep, find_model
 
-    return {each: Deep.load(find_model(each)).score(stego) for each in against}
+    judges = {each: Deep.load(find_model(each)) for each in against}
+    return {name: (judge.score(cover), judge.score(stego)) for name, judge in judges.items()}
 
 
-def _tell_verdicts(verdicts: Mapping[str, float]) -> None:
-    for name, score in verdicts.items():
-        more = "; more --gamma changes that, and costs quality" if score > 0.5 else ""
-        show.text(f"{name} takes it for a {'stego' if more else 'cover'}: {score:.4f} of 1{more}.")
+def _tell_verdicts(verdicts: Mapping[str, tuple[float, float]]) -> None:
+    for name, (before, after) in verdicts.items():
+        more = ""
+        if before > 0.5:
+            more = " It suspects the cover without a message too, so that means little."
+        elif after > 0.5:
+            more = " More --gamma lowers that, and costs quality."
+        show.text(
+            f"{name} calls it a stego with a probability of {after:.4f}, and its cover with {before:.4f}.{more}"
+        )
     if verdicts:
         show.text(
             "It was made to deceive those named: others that learn from such pictures find it nearly as well."

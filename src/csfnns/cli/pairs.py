@@ -55,7 +55,10 @@ def make_pair_set(
             help="Network for the search to deceive: one that comes taught, such as xunet, or a model; repeat for more.",
         ),
     ] = None,
-    gamma: Annotated[float | None, typer.Option(help="Weight of these networks in the search.")] = None,
+    gamma: Annotated[
+        float | None,
+        typer.Option(help="Weight of these networks in the search: 1e-4, or with paper its own."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of crops, keys and secrets.")] = 1,
     device: Where = options.Device.cpu,
     json: options.AsJson = False,

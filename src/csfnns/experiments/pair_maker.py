@@ -13,6 +13,7 @@ from csfnns.experiments.plan import describe
 from csfnns.measure import psnr
 from csfnns.picture import Picture, fit
 from csfnns.schemes import CsFnns, Direct, ReceiverSeeds, Scheme
+from csfnns.search import GAMMA
 from csfnns.steganalysis import Deep
 from csfnns.stream import SEED_BYTES, Seed
 
@@ -100,16 +101,17 @@ class Maker:
             return scheme
         if not isinstance(scheme, CsFnns) or scheme.search is None:
             raise UsageError(f"The search of {method.name} knows no detectors.", "Leave --against out.")
-        gamma = scheme.search.gamma if wanted.gamma is None else wanted.gamma
-        if gamma == 0:
-            raise UsageError(f"The search of {method.name} gives detectors no weight.", "Say one: --gamma.")
+        gamma = wanted.gamma or scheme.search.gamma or GAMMA
         networks = [each.network for each in self._detectors]
         return replace(scheme, search=replace(scheme.search, gamma=gamma), detectors=networks)
 
     def _describe(self, method: Method) -> str:
         nobody = Seed(bytes(SEED_BYTES))  # seeds are not shown
-        self._scheme(method, ReceiverSeeds(nobody, nobody))
-        return describe(method, self.wanted.case, self.wanted.setting)
+        scheme = self._scheme(method, ReceiverSeeds(nobody, nobody))
+        text = describe(method, self.wanted.case, self.wanted.setting)
+        if isinstance(scheme, CsFnns) and scheme.search is not None and scheme.detectors:
+            text += f", with gamma={scheme.search.gamma:g} against networks"
+        return text
 
 
 def _receiver(seed: Seed) -> ReceiverSeeds:

@@ -136,9 +136,21 @@ class Deep:
                 content = json.loads((file.metadata() or {})[_FORMAT])
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             name, about = content["detector"], content["about"]
+            if not isinstance(about, dict) or not all(
+                bool(each.isfinite().all()) for each in tensors.values()
+            ):
+                raise ValueError(path)
             network = make_network(name, 0)
             network.load_state_dict(tensors)  # copies halves into weights of float32
-        except (OSError, SafetensorError, KeyError, ValueError, RuntimeError, UsageError) as problem:
+        except (
+            OSError,
+            SafetensorError,
+            KeyError,
+            TypeError,
+            ValueError,
+            RuntimeError,
+            UsageError,
+        ) as problem:
             raise _no_model(path) from problem
         if detector not in (None, name):
             raise UsageError(
@@ -189,10 +201,8 @@ def find_model(model: str | Path) -> Path:
     shipped = shipped_networks()
     path = shipped.get(model, Path(model)) if isinstance(model, str) else model
     if not path.is_file():
-        hint = (
-            f"Give the file of a model, or a shipped network's name: {', '.join(shipped) or 'there is none'}."
-        )
-        raise UsageError(f"There is no file {path}.", hint)
+        hint = f"Give the file of a model, or the name of a network that comes taught: {', '.join(shipped)}."
+        raise UsageError(f"There is no file {str(model)!r}, and no network of that name comes taught.", hint)
     return path
 
 
