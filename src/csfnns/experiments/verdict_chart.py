@@ -13,18 +13,22 @@ from csfnns.experiments.verdicts import CROSSED, Point, Result, judge_label
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_APART = 1.5
+"""Between two payloads that are both named on their axis, at least: others would overlap."""
+
 
 def chart(result: Result, title: str) -> bytes:
     """PNG: StegExpose's curves, accuracy against pairs for each judge, accuracy against payload where there are several.
 
-    Raises ImportError without matplotlib.
+    One number of pairs is no curve, and is left out where there are payloads to show. Raises ImportError without matplotlib.
     """
     from matplotlib.figure import Figure
 
     plan = result.plan
     judges = [judge for judge in plan.judges if any(point.judge == judge for point in result.points)]
     panels: list[Callable[[Axes], None]] = [lambda axes: _draw_curves(axes, result)]
-    panels += [lambda axes, judge=judge: _draw_numbers(axes, result, judge) for judge in judges]  # type: ignore[misc]
+    if len(plan.numbers) > 1 or not plan.several_payloads:
+        panels += [lambda axes, judge=judge: _draw_numbers(axes, result, judge) for judge in judges]  # type: ignore[misc]
     if plan.several_payloads:
         panels += [lambda axes, judge=judge: _draw_payloads(axes, result, judge) for judge in judges]  # type: ignore[misc]
     columns = min(3, len(panels))
@@ -53,9 +57,15 @@ def _style(plan: JudgingPlan, each: About) -> dict[str, Any]:
     }
 
 
+def _in_order(plan: JudgingPlan) -> list[About]:
+    """Sets scheme by scheme, from small payloads to large ones."""
+    schemes = list(dict.fromkeys(each.scheme for each in plan.sets))
+    return sorted(plan.sets, key=lambda each: (schemes.index(each.scheme), each.payload))
+
+
 def _draw_curves(axes: "Axes", result: Result) -> None:
     axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", linewidth=1)
-    for each in result.plan.sets:
+    for each in _in_order(result.plan):
         if curve := result.curves.get(each.key):
             label = f"{each.label}, {each.payload:.3g}: {curve.auc:.3f}"
             axes.plot(curve.false_alarms, curve.detections, label=label, **_style(result.plan, each))
@@ -66,7 +76,7 @@ def _draw_curves(axes: "Axes", result: Result) -> None:
 
 
 def _draw_numbers(axes: "Axes", result: Result, judge: str) -> None:
-    for each in result.plan.sets:
+    for each in _in_order(result.plan):
         if points := result.of(each, judge):
             met = ", met" if judge in each.met else ""
             label = f"{each.label}, {each.payload:.3g}{met}"
@@ -87,7 +97,10 @@ def _draw_payloads(axes: "Axes", result: Result, judge: str) -> None:
             met = ", met" if any(judge in each.met for each in sets) else ""
             _bars(axes, [point.set.payload for point in points], points, sets[0].label + met, style)
     axes.axhline(100 * CROSSED, color="0.5", linestyle=":", linewidth=1)
-    payloads = sorted({each.payload for each in plan.sets})
+    payloads = list[float]()
+    for payload in sorted({each.payload for each in plan.sets}):
+        if not payloads or payload > _APART * payloads[-1]:
+            payloads.append(payload)
     axes.set_xscale("log")
     axes.set_xticks(payloads, [f"{payload:.3g}" for payload in payloads])
     axes.minorticks_off()
