@@ -14,10 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from csfnns.picture import Picture
-
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = Path(sys.executable).with_name("csfnns")
 """The installed command of this Python, for processes of its own."""
@@ -50,16 +46,6 @@ def pairs(data: Path, secrets: str, count: int) -> list[tuple[Path, Path]]:
     if count > min(len(covers), len(hidden)):
         raise SystemExit(f"There are {min(len(covers), len(hidden))} pairs in {data}, not {count}.")
     return list(zip(covers[:count], hidden[:count], strict=True))
-
-
-def matched(cover: Picture, rate: float, random: np.random.Generator, strength: int = 1) -> Picture:
-    """Cover with random lowest bits at a share of random places, by ±1 with equal chances (LSB matching).
-
-    Half of them change, and inwards where a level would leave 0…255. More `strength` makes larger steps of ±strength.
-    """
-    step = np.where(random.random(cover.shape) < 0.5, strength, -strength)
-    step = np.where(cover < strength, strength, np.where(cover > 255 - strength, -strength, step))
-    return (cover + step * (random.random(cover.shape) < rate / 2)).astype(np.uint8)
 
 
 @dataclass(frozen=True)

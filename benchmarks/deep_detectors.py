@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from common import ROOT, Log, make_parser, matched, pictures, print_table, save
+from common import ROOT, Log, make_parser, pictures, print_table, save
 from csfnns.experiments.statistics import wilson
+from csfnns.experiments.teaching import matched
 from csfnns.picture import Picture, read_picture
 from csfnns.steganalysis import NETWORKS, Learned, Lesson, draw_curve, learn
 

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from common import ROOT, make_parser, matched, pictures, print_table, save
+from common import ROOT, make_parser, pictures, print_table, save
+from csfnns.experiments.teaching import matched
 from csfnns.measure import compare
 from csfnns.output import write_picture
 from csfnns.picture import Picture, fit, read_picture

@@ -72,10 +72,15 @@ def teach(
 
 def moved(covers: Sequence[Picture], strength: int, seed: int) -> list[Picture]:
     """Covers with half of their levels `strength` higher or lower, by chance; inwards at the ends of the scale."""
-    found = []
-    for place, cover in enumerate(covers):
-        random = np.random.default_rng([seed, strength, place])
-        step = np.where(random.random(cover.shape) < 0.5, strength, -strength)
-        step = np.where(cover < strength, strength, np.where(cover > 255 - strength, -strength, step))
-        found.append((cover + step * (random.random(cover.shape) < 0.5)).astype(np.uint8))
-    return found
+    draws = (np.random.default_rng([seed, strength, place]) for place in range(len(covers)))
+    return [matched(cover, 1.0, random, strength) for cover, random in zip(covers, draws, strict=True)]
+
+
+def matched(cover: Picture, rate: float, random: np.random.Generator, strength: int = 1) -> Picture:
+    """Cover with random lowest bits at a share of random places, by ±1 with equal chances (LSB matching).
+
+    Half of them change, and inwards where a level would leave 0…255. More `strength` makes larger steps of ±strength.
+    """
+    step = np.where(random.random(cover.shape) < 0.5, strength, -strength)
+    step = np.where(cover < strength, strength, np.where(cover > 255 - strength, -strength, step))
+    return (cover + step * (random.random(cover.shape) < rate / 2)).astype(np.uint8)

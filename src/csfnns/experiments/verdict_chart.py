@@ -20,7 +20,7 @@ _APART = 1.5
 def chart(result: Result, title: str) -> bytes:
     """PNG: StegExpose's curves, accuracy against pairs for each judge, accuracy against payload where there are several.
 
-    One number of pairs is no curve, and is left out where there are payloads to show. Raises ImportError without matplotlib.
+    One number of pairs is no curve, and is left out where there are payloads. Raises ImportError without matplotlib.
     """
     from matplotlib.figure import Figure
 
