@@ -80,9 +80,9 @@ def hide(
     cannot be told from a decoy's grain (docs/grain.md); of `search` then its steps and rates alone count. With a target, a
     PSNR in dB for one end or both, searches are repeated until it is met. `against` names networks that the search shall
     deceive too: str of those that come taught, such as "xunet", or models' files; `gamma` is their weight (γ of Eq. 6),
-    the search's own or 1e-4 unless given. Others that learn from such stegos find them nearly as often as without
-    (docs/results.md). What can be refused is refused before a message number is used up; then one is, whatever becomes
-    of the message.
+    the search's own or 1e-4 unless given; not with `grain`, and not for a .jpg. Others that learn from such stegos find
+    them nearly as often as without (docs/results.md). What can be refused is refused before a message number is used up;
+    then one is, whatever becomes of the message.
 
     Raises KeyFileError for a receiver's key, UsageError, PictureError, CoverError, CapacityError, LedgerError,
     SearchError and Cancelled; then there is no file.

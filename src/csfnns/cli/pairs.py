@@ -124,7 +124,8 @@ def judge_pairs(
         int | None, typer.Option(help="Side of the squares that networks learn from: 64.")
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(help="Of the networks' learning, at its highest: each network's own.")
+        float | None,
+        typer.Option(help="Of the networks' learning, at its highest: each network's own, for yenet 0.0005."),
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Where rows and the result are kept.")

@@ -209,7 +209,7 @@ GRAIN_BETA = 0.01
 CLIPPED_COST = 16.0
 """Leaves hardly a change there while it is a small part of the cover (docs/research.md)."""
 GAMMA = 1e-4
-"""γ for networks to deceive where a profile has none: hardly dearer on Stable Diffusion pictures (docs/results.md)."""
+"""γ for networks to deceive where a profile has none: hardly dearer on Stable Diffusion pictures (docs/steganalysis.md)."""
 STANDARD_BETA = {"24": 0.006, "6": 0.0015, "1.5": 0.0004}
 """The middle of the frontier at each capacity (benchmarks/frontier.py draws it)."""
 
