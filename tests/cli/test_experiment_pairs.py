@@ -112,7 +112,7 @@ def test_a_network_to_deceive_is_named_or_a_file(run: Run, desk: Path) -> None:
         (f"{PAIRS} --scheme magic --count 1", "no scheme 'magic'", 2),
         (f"{PAIRS} --scheme lsb --count 1", "lsb needs --secrets", 2),
         (f"{LSB} --count 0", "nothing to make", 2),
-        (f"{LSB} --count 1 --against eyes", "no file eyes", 2),
+        (f"{LSB} --count 1 --against eyes", "no file 'eyes'", 2),
         (f"{LSB} --count 1 --size 80", "80x72 pixels, and no crop of 80x80", 3),
         (f"{PAIRS} --scheme direct --bytes 10 --count 1 --covers nowhere", "no folder nowhere", 3),
         (FIGURE, "no pairs in pairs/lsb: no pairs.json", 2),
