@@ -1,8 +1,10 @@
 """What every test may ask for: a home of its own, fixed seeds, made-up pictures, and the real ones."""
 
+import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 # Before NumPy and torch are loaded: sums on one thread come out the same on every machine with these libraries.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,6 +29,22 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def seed() -> Seed:
     return Seed(bytes(range(32)))
+
+
+@pytest.fixture(scope="session")
+def training_program() -> Callable[[str], ModuleType]:
+    """Reader of a program in training/, as a module."""
+
+    def load(name: str) -> ModuleType:
+        path = Path(__file__).parents[1] / "training" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(f"training_{name}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        program = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(program)
+        return program
+
+    return load
 
 
 @pytest.fixture(scope="session")

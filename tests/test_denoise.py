@@ -1,5 +1,5 @@
-import importlib.util
 import json
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
@@ -36,15 +36,8 @@ def with_noise(picture: Picture, levels: float) -> Picture:
 
 
 @pytest.fixture(scope="module")
-def training() -> ModuleType:
-    """The program training/denoiser.py, as a module."""
-    path = Path(__file__).parents[1] / "training" / "denoiser.py"
-    spec = importlib.util.spec_from_file_location("training_denoiser", path)
-    assert spec is not None
-    assert spec.loader is not None
-    program = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(program)
-    return program
+def training(training_program: Callable[[str], ModuleType]) -> ModuleType:
+    return training_program("denoiser")
 
 
 @pytest.fixture

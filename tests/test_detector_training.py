@@ -1,7 +1,7 @@
 """The program that teaches the shipped networks: from pictures to weights, stopped and gone on, and judged."""
 
-import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,15 +18,8 @@ SMALL += ["--steps", "4", "--batch", "2"]
 
 
 @pytest.fixture(scope="module")
-def training() -> ModuleType:
-    """The program training/detectors.py, as a module."""
-    path = Path(__file__).parents[1] / "training" / "detectors.py"
-    spec = importlib.util.spec_from_file_location("training_detectors", path)
-    assert spec is not None
-    assert spec.loader is not None
-    program = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(program)
-    return program
+def training(training_program: Callable[[str], ModuleType]) -> ModuleType:
+    return training_program("detectors")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ its batch from the seed and its own number, so a run that was stopped goes on as
 the weights, in FILE.state. The same command trains for seconds on a CPU or for hours on a GPU:
 
     python training/udh.py --secrets 2 --bpp 6 --steps 60000 --batch 32 --device cuda --out udh-2-6.safetensors
-    python training/udh.py --steps 60 --batch 2 --size 64 --channels 8 --out /tmp/udh.safetensors
+    python training/udh.py --steps 60 --batch 2 --size 64 --channels 8 --out runs/udh.safetensors
 """
 
 import argparse

@@ -1,7 +1,6 @@
 """UDH with networks that its own training program makes from made-up pictures, in seconds."""
 
 import contextlib
-import importlib.util
 import io
 import json
 import re
@@ -22,18 +21,12 @@ from csfnns.profile import Profile, make_profile
 from csfnns.schemes import ReceiverSeeds, Udh
 from csfnns.schemes.udh import STRENGTH, Hider, Networks, Revealer, Shape, load_networks, save_networks
 
-PROGRAM = Path(__file__).parents[2] / "training" / "udh.py"
 SMALL = ["--size", "32", "--batch", "2", "--channels", "8", "--secrets", "1", "--log", "1"]
 
 
 @pytest.fixture(scope="module")
-def program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("train_udh", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def program(training_program: Callable[[str], ModuleType]) -> ModuleType:
+    return training_program("udh")
 
 
 @pytest.fixture(scope="module")
