@@ -75,7 +75,7 @@ class Profile(BaseModel):
     height: int = Field(default=512, ge=64, le=8192, multiple_of=GRID)
     bpp: Rate = "6"
     """Secret bits a cover pixel, 24 a secret pixel as in the paper: 24, 6 or 1.5."""
-    decoder: Literal["plain", "shuffle", "spectral", "robust"] = "spectral"
+    decoder: Literal["plain", "shuffle", "robust", "trellis"] = "trellis"
     channels: int = Field(default=48, ge=3, le=512)
     weights: Literal["xavier-normal", "xavier-uniform", "orthogonal", "kaiming", "uniform", "normal"] = (
         "orthogonal"
@@ -102,8 +102,8 @@ class Profile(BaseModel):
 
     @property
     def has_header(self) -> bool:
-        """Whether the decoder puts out coefficients and a header with a check value (payloads/spectral.py)."""
-        return self.decoder in ("spectral", "robust")
+        """Whether a header with a check value travels with each picture."""
+        return self.decoder in ("robust", "trellis")
 
     @property
     def secret_size(self) -> tuple[int, int]:
@@ -113,7 +113,7 @@ class Profile(BaseModel):
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "standard": {"decoder": "spectral", "channels": 48, "weights": "orthogonal"},
+    "standard": {"decoder": "trellis", "channels": 48, "weights": "orthogonal"},
     # For pictures that are compressed, scaled or made noisy on their way.
     "robust": {"decoder": "robust", "channels": 48, "weights": "orthogonal", "bpp": "1.5"},
     # The authors' public code, which made every table of the paper.
