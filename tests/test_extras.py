@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from csfnns import extras
@@ -31,3 +34,35 @@ def test_a_lazy_name_says_what_it_needs() -> None:
         load("Search")
     with pytest.raises(AttributeError, match="no attribute 'Find'"):
         load("Find")
+
+
+WITHOUT = """
+import sys
+for name in ("torch", "safetensors"):
+    sys.modules[name] = None  # importing it fails
+from pathlib import Path
+import numpy as np
+from csfnns.errors import UsageError
+from csfnns.experiments import EXPERIMENTS, load_pairs, make_plan
+from csfnns.steganalysis import UNTRAINED, make_detector, make_network, spam_features
+
+picture = np.random.default_rng(1).integers(0, 256, (128, 128, 3), np.uint8)
+assert all(0 <= make_detector(name).score(picture) <= 1 for name in UNTRAINED)
+assert spam_features(picture).shape == (686,)
+for refused in (
+    lambda: make_network("xunet", 1),
+    lambda: make_detector("siastegnet"),
+    lambda: make_detector("spam", Path("model.safetensors")),
+    lambda: make_plan(EXPERIMENTS["table1"], Path("."), {"imagenet": Path(".")}),
+):
+    try:
+        refused()
+    except UsageError as error:
+        assert error.hint == "Install it: pip install 'csfnns[network]'.", error
+    else:
+        raise AssertionError("nothing was refused")
+"""
+
+
+def test_steganalysis_by_statistics_needs_no_torch_and_the_rest_says_so() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT], check=True, timeout=60)
