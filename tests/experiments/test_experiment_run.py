@@ -1,6 +1,5 @@
 """Doing it. `world` is made in conftest.py."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from csfnns import hide, make_cover, reveal
 from csfnns.denoise import denoise
 from csfnns.errors import PictureError
 from csfnns.experiments import EXPERIMENTS, Store, provenance, render, run
@@ -18,15 +16,13 @@ from csfnns.experiments.base import CORRECTED, HERE, PUBLISHED, Trial, denoised
 from csfnns.experiments.measures import denoiser_setting, quality
 from csfnns.experiments.run import seeds_of
 from csfnns.experiments.table3 import TABLE3, compressed
-from csfnns.keys import Key
 from csfnns.lpips import AlexNet, load_lpips
 from csfnns.measure import psnr, ssim
 from csfnns.picture import fit, read_picture
 from csfnns.profile import make_profile
-from csfnns.schemes import CsFnns, ReceiverSeeds
+from csfnns.schemes import CsFnns
 from csfnns.schemes.udh import Networks, Shape, save_networks
 from csfnns.search import preset
-from csfnns.stream import Seed
 
 
 def test_what_is_stored_is_not_done_again(world: Any) -> None:
