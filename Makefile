@@ -1,16 +1,18 @@
-# make demo: hide a photograph and look at the result.  make test: everything that CI checks.
+# make demo: hide a photograph and look at the result; installs the package alone.
+# make test: everything that CI checks; installs its extras and the tools of development too, about 1 GB.
 # Both make .venv first if it is missing or older than what it is made from.
 
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip install --quiet --constraint constraints.txt
 
 # Threads that wait by spinning slow everything down where other programs share the processor.
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .PHONY: demo test clean
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.core
 	$(RUN) examples/demo.py
 
 test: $(VENV)/.installed
@@ -22,11 +24,15 @@ test: $(VENV)/.installed
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist demo
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.core: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "csfnns needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
 	  echo "Name another: make PYTHON=/path/to/python3.13" >&2; exit 1; }
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade 'pip>=25.1'
-	$(RUN) -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.core
+	$(PIP) --group dev
 	touch $@

@@ -16,7 +16,6 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 from rich.progress import Progress
-from skimage import data
 
 import csfnns
 from csfnns.measure import Figures, compare, residual
@@ -24,6 +23,8 @@ from csfnns.output import write_picture
 from csfnns.picture import Picture, fit, read_picture
 from csfnns.stream import Seed
 
+PHOTOGRAPH = Path(__file__).with_name("astronaut.jpg")
+"""Eileen Collins, by NASA: in the public domain."""
 FOLDER = Path(__file__).resolve().parent.parent / "demo"
 SEED = Seed((14).to_bytes(32, "big"))  # known to everybody: a key for showing, and for nothing else
 
@@ -53,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--strip", type=Path, metavar="FILE", help="write the pictures in one row as well")
     options = parser.parse_args()
-    demo = run(read_picture(data.astronaut()))  # type: ignore[no-untyped-call]
+    demo = run(read_picture(PHOTOGRAPH))
     FOLDER.mkdir(exist_ok=True)
     for name in ("cover", "stego", "residual", "secret", "recovered"):
         write_picture(getattr(demo, name), FOLDER / f"{name}.png", overwrite=True)

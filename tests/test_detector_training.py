@@ -45,13 +45,11 @@ def test_from_pictures_to_judged_weights(training: ModuleType, pictures: Path, t
     training.main([*command, "--test-stegos", str(stegos)])
 
     pairs = load_pairs(out / "pairs")
-    assert (pairs.key, len(pairs.names)) == ("standard-6", 8)
+    assert (pairs.key, len(pairs.names)) == ("paper-6", 8)
     assert {name[:5] for name in pairs.names} == {"rain0", "rain1", "rain2", "rain3"}
     written = Deep.load(out / "xunet.safetensors", detector="xunet")
     about = written.about
-    assert (
-        about["pictures"] == "Stable Diffusion pictures with secrets of the scheme standard, 6 bits a pixel"
-    )
+    assert about["pictures"] == "Stable Diffusion pictures with secrets of the scheme paper, 6 bits a pixel"
     assert about["pairs"] + about["pictures_judged"] // 2 == 8
     names = sorted(path.name for path in covers.iterdir())
     first, second = (

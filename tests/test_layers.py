@@ -15,7 +15,7 @@ ROOT = Path(csfnns.__file__).parent
 # As docs/architecture.md draws it, upside down: who stands in a line may import what stands in the lines above it.
 ORDER = [
     {"errors"},
-    {"aim", "files", "jpeg_steps", "picture", "profile", "stream", "words"},
+    {"aim", "extras", "files", "jpeg_steps", "picture", "profile", "stream", "words"},
     {"coding", "keys", "covers", "decoders", "payloads", "output", "measure", "lpips", "denoise"},
     {"search", "steganalysis", "jpeg_file"},
     {"schemes", "results"},
@@ -97,7 +97,21 @@ def test_members_of_a_family_do_not_know_each_other(family: str) -> None:
         assert not others & (members - {member})
 
 
-@pytest.mark.parametrize("module", ["csfnns", "csfnns.api", "csfnns.cli", "csfnns.keys", "csfnns.covers"])
+LIGHT = (
+    "api",
+    "cli",
+    "keys",
+    "covers",
+    "decoders",
+    "search",
+    "schemes",
+    "payloads",
+    "steganalysis",
+    "experiments",
+)
+
+
+@pytest.mark.parametrize("module", ["csfnns", *(f"csfnns.{name}" for name in LIGHT)])
 def test_heavy_libraries_load_when_they_are_needed(module: str) -> None:
     program = f"import sys, {module}; print(*(name for name in {HEAVY} if name in sys.modules))"
     command = [sys.executable, "-c", program]

@@ -108,11 +108,11 @@ def _run(settings: argparse.Namespace) -> None:
 
 
 def made_pairs(settings: argparse.Namespace) -> Path:
-    """Folder with the pairs of the recipe: standard, 6 bits a pixel; those that are missing are made."""
+    """Folder with the pairs of the recipe: paper, 6 bits a pixel; those that are missing are made."""
     covers = settings.data / "covers" / "train"
     pictures = _pictures(covers)
     wanted = Wanted(
-        scheme="standard",
+        scheme="paper",
         covers=covers,
         secrets=settings.data / "secrets",
         side=settings.size,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from csfnns.extras import require
 from csfnns.picture import Picture, check_picture
 from csfnns.profile import Profile
 
@@ -30,8 +31,9 @@ def denoise(picture: Picture, expected_psnr: float | None = None) -> Picture:
 
     The network takes a secret's own grain for noise, too. Where the receiver knows how good the picture is,
     `expected_psnr` in dB, no more is taken out of any place than noise can be there, and grain stays. Raises UsageError
-    for an array that is no picture.
+    for an array that is no picture, and without the extra `network`.
     """
+    require("network", "The denoiser")
     import torch
 
     check_picture(picture)
@@ -77,15 +79,13 @@ def _limited(noise: "Tensor", power: float) -> "Tensor":
     return noise * (_LARGEST * power / local.clamp(min=1e-12)).clamp(max=1)
 
 
+HELPS = frozenset({"shuffle"})
+"""Decoders whose pictures are nearer to the secret after `denoise`, by benchmarks/denoiser.py."""
+
+
 def helps(profile: Profile) -> bool:
-    """Whether pictures of this profile are nearer to the secret after `denoise`, by benchmarks/denoiser.py."""
-    return (profile.decoder, profile.bpp) in HELPS
-
-
-HELPS = frozenset(
-    {("shuffle", "24"), ("shuffle", "6"), ("shuffle", "1.5"), ("spectral", "24"), ("spectral", "6")}
-)
-"""Decoders and bits per pixel. At 1.5 with `spectral`, small sharp pictures at 43 dB lose as often as they gain."""
+    """Whether pictures of this profile are nearer to the secret after `denoise`."""
+    return profile.decoder in HELPS
 
 
 def network(blocks: int = BLOCKS, channels: int = CHANNELS) -> "nn.Sequential":

@@ -21,11 +21,15 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from csfnns.errors import UsageError
+from csfnns.extras import require
 from csfnns.picture import Picture, check_picture
+
+require("network", "LPIPS")  # before the import that would fail with less to say
+
+import torch  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
 
 Network = Literal["alex", "vgg", "squeeze"]
 

@@ -28,7 +28,7 @@ SEED = Seed(bytes(range(32)))
 @cache
 def problem(name: str, bpp: str) -> tuple[Decoder, Tensor, Tensor, Tensor, float]:
     """Decoder, δ in whole grey levels, target, weights and β."""
-    base = {"spectral": "standard", "robust": "robust"}.get(name, "paper")
+    base = "robust" if name == "robust" else "paper"
     profile = make_profile(base, decoder=name, bpp=bpp, height=HEIGHT, width=WIDTH)
     levels = np.rint(SEED.stream().normals(3 * HEIGHT * WIDTH)).reshape(1, 3, HEIGHT, WIDTH)
     shape = (1, 3, *profile.secret_size)
@@ -70,7 +70,7 @@ def test_gradients_agree_with_float64(name: str, bpp: str, bf16: bool, layout: t
     assert float(cosine) > LEAST_COSINE
     assert float(gradient.norm() / expected.norm()) == pytest.approx(1, abs=0.02)
     if not bf16:
-        assert float(cosine) > 1 - 1e-6
+        assert float(cosine) > 1 - 1e-5  # sums in float32 differ between processors
 
 
 @pytest.mark.parametrize(("name", "bpp"), CASES)

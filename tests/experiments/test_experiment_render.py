@@ -23,7 +23,7 @@ def cells(markdown: str) -> list[list[str]]:
 
 
 def test_the_papers_row_stands_above_ours(world: Any) -> None:
-    _, store, _ = world.run("table1", datasets=("imagenet", "celebahq"), methods=["paper", "standard"])
+    _, store, _ = world.run("table1", datasets=("imagenet", "celebahq"), methods=["lsb", "paper"])
     text = render(EXPERIMENTS["table1"], store).markdown
     head, _, *rows = cells(text)
     assert head[3:6] == ["ImageNet: stego PSNR (dB) ↑", "ImageNet: stego SSIM ↑", "ImageNet: stego LPIPS ↓"]
@@ -58,15 +58,14 @@ def test_figures_beside_a_stand_in_are_said_to_be_so_only_where_there_are_some(w
 
 
 def test_good_looks_of_what_nobody_can_read_are_told(world: Any) -> None:
-    _, store, _ = world.run("table1", methods=["lsb", "paper", "standard"])
+    _, store, _ = world.run("table1", methods=["lsb", "paper"])
     text = render(EXPERIMENTS["table1"], store, ["md"]).markdown
-    for label in ("Cs-FNNS (paper)", "Cs-FNNS (standard)"):
-        assert f"- {label}: from 2 of 2 stego pictures nothing can be read" in text
+    assert "- Cs-FNNS (paper): from 2 of 2 stego pictures nothing can be read" in text
     assert "low bits: from" not in text
 
 
 def test_the_mean_is_that_of_the_rows(world: Any) -> None:
-    plan, store, _ = world.run("table6", methods=["standard"], pairs=3)
+    plan, store, _ = world.run("table6", methods=["paper"], pairs=3)
     rows = store.rows()
     sheet = make_sheet(EXPERIMENTS["table6"], plan, rows)
     line = next(line for line in sheet.lines if (line.case.name, line.source) == ("normal", "here"))
@@ -97,9 +96,9 @@ def test_latex_says_in_print_what_nobody_may_overlook(world: Any) -> None:
 
 
 def test_a_run_in_its_midst_says_so_and_rows_of_others_are_counted(world: Any) -> None:
-    world.run("table1", methods=["standard"], steps=1)
-    plan, store, _ = world.run("table1", methods=["standard"], pairs=1)
-    world.plan("table1", methods=["standard"], pairs=3).save(store.folder)
+    world.run("table1", methods=["paper"], steps=1)
+    plan, store, _ = world.run("table1", methods=["paper"], pairs=1)
+    world.plan("table1", methods=["paper"], pairs=3).save(store.folder)
     text = render(EXPERIMENTS["table1"], store, ["md"]).markdown
     assert "Not finished: 1 of 3 pictures are measured." in text
     assert "not used: 2 rows of other settings" in text
@@ -120,7 +119,7 @@ def test_exact_recovery_is_infinite(world: Any) -> None:
 
 
 def test_a_chart_is_a_picture(world: Any) -> None:
-    _, store, _ = world.run("table2", methods=["lsb", "standard"])
+    _, store, _ = world.run("table2", methods=["lsb", "paper"])
     rendered = render(EXPERIMENTS["table2"], store)
     assert rendered.skipped == {}
     assert [path.name for path in rendered.files] == ["table2.md", "table2.tex", "table2.png"]
@@ -130,7 +129,7 @@ def test_a_chart_is_a_picture(world: Any) -> None:
 def test_without_matplotlib_there_is_everything_but_the_chart(
     world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, store, _ = world.run("table1", methods=["standard"], pairs=1)
+    _, store, _ = world.run("table1", methods=["paper"], pairs=1)
     for name in ("matplotlib", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, name, None)
     rendered = render(EXPERIMENTS["table1"], store)
@@ -141,7 +140,7 @@ def test_without_matplotlib_there_is_everything_but_the_chart(
 
 
 def test_rendering_twice_gives_the_same_files(world: Any) -> None:
-    _, store, _ = world.run("table1", methods=["standard"])
+    _, store, _ = world.run("table1", methods=["paper"])
     first = {path: path.read_bytes() for path in render(EXPERIMENTS["table1"], store).files}
     assert {path: path.read_bytes() for path in render(EXPERIMENTS["table1"], store).files} == first
 
@@ -153,7 +152,7 @@ def has_frame(page: Any, colour: tuple[int, int, int]) -> bool:
 
 def test_figures_are_pages_of_framed_pictures(world: Any) -> None:
     _, store, _ = world.run(
-        "figure3", methods=["paper", "standard"], datasets=("imagenet", "celebahq"), pairs=None
+        "figure3", methods=["lsb", "paper"], datasets=("imagenet", "celebahq"), pairs=None
     )
     names = [path.name for path in render(EXPERIMENTS["figure3"], store, ["png"]).files]
     assert names == ["figure3-imagenet-0.png", "figure3-celebahq-0.png"]

@@ -1,5 +1,7 @@
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,17 +10,18 @@ import torch
 from csfnns.covers.abstract import AbstractCovers
 from csfnns.decoders import make_decoder
 from csfnns.errors import NoMessageError, UsageError
-from csfnns.measure import local_energy, psnr
+from csfnns.measure import psnr
 from csfnns.payloads import make_codec
 from csfnns.picture import Picture, fit
 from csfnns.profile import make_profile
-from csfnns.schemes import CsFnns, ReceiverSeeds
-from csfnns.search import preset
+from csfnns.schemes import CsFnns, NeuralBits, ReceiverSeeds
+from csfnns.search import Search
 from csfnns.stream import Seed
 
 Scene = Callable[..., Picture]
-PROFILE = make_profile(width=64, height=64, bpp="6")
-SCHEME = CsFnns(PROFILE, replace(preset(PROFILE), steps=60))
+PROFILE = make_profile("robust", width=128, height=128)
+SCHEME = CsFnns(PROFILE, Search(steps=60, beta=0.02, epsilon=0.2, learning_rate=1.0))
+"""Without a channel, for speed."""
 
 
 def seeds(name: str) -> ReceiverSeeds:
@@ -27,7 +30,7 @@ def seeds(name: str) -> ReceiverSeeds:
 
 
 def test_a_batch_holds_what_its_pictures_would_hold_alone(scene: Scene) -> None:
-    covers = [AbstractCovers(64, 64)(Seed(bytes(32)), message) for message in (1, 2, 3)]
+    covers = [AbstractCovers(128, 128)(Seed(bytes(32)), message) for message in (1, 2, 3)]
     secrets = [
         {seeds(f"bob {i}"): scene(40, 40, i), seeds(f"carol {i}"): scene(50, 40, 9 + i)} for i in range(3)
     ]
@@ -53,52 +56,15 @@ def test_a_batch_of_uneven_parts_is_refused(scene: Scene) -> None:
             SCHEME.embed_batch(covers, secrets)
 
 
-def test_texture_takes_the_changes(scene: Scene) -> None:
-    random = np.random.default_rng(1)
-    cover = np.full((64, 64, 3), 120, np.uint8)
-    cover[:, 32:] += random.integers(0, 60, (64, 32, 3), dtype=np.uint8)
-    shares = []
-    for texture in (0.0, 0.7):
-        scheme = replace(SCHEME, search=replace(preset(PROFILE), steps=60, texture=texture))
-        stego = scheme.embed(cover, {seeds("bob"): scene(40, 40, 1)})
-        energy = local_energy(stego.astype(int) - cover, 32)
-        shares.append(float(energy[:, 1].sum() / energy.sum()))
-    assert shares[0] == pytest.approx(0.5, abs=0.05)
-    assert shares[1] > 0.65
-
-
-def test_clipped_areas_hardly_change(scene: Scene) -> None:
-    cover = scene(64, 64)
-    cover[:, :3], cover[:, 3:6] = 0, 255
-    changed = []
-    for clipped in (1.0, preset(PROFILE).clipped):
-        scheme = replace(SCHEME, search=replace(preset(PROFILE), steps=60, clipped=clipped))
-        stego = scheme.embed(cover, {seeds("bob"): scene(40, 40, 1)})
-        changed.append(float((stego != cover)[:, :6].mean()))
-    assert changed[0] > 0.1
-    assert changed[1] < 0.03
-
-
-def test_a_cover_that_is_half_white_holds_as_good_a_secret(scene: Scene) -> None:
-    cover, secret = scene(64, 64), scene(40, 40, 1)
-    cover[:32] = 255
-    recovered = []
-    for clipped in (1.0, preset(PROFILE).clipped):
-        scheme = replace(SCHEME, search=replace(preset(PROFILE), steps=60, clipped=clipped))
-        stego = scheme.embed(cover, {seeds("bob"): secret})
-        recovered.append(psnr(SCHEME.extract(stego, cover, seeds("bob")).grid, fit(secret, 32, 32)))
-    assert recovered[1] > recovered[0] - 0.5
-
-
 def test_receivers_of_one_cover_read_their_own_secret_and_nothing_else(scene: Scene) -> None:
-    profile = make_profile(width=128, height=128, bpp="1.5")
-    scheme = CsFnns(profile, replace(preset(profile), steps=120, beta=0.005))
-    cover = AbstractCovers(128, 128)(Seed(bytes(32)), 1)
-    names = [f"receiver {i}" for i in range(8)]
+    search = Search(steps=100, beta=0.1, epsilon=0.2, learning_rate=1.0)
+    scheme = CsFnns(make_profile("robust", width=256, height=256), search)
+    cover = AbstractCovers(256, 256)(Seed(bytes(32)), 1)
+    names = [f"receiver {i}" for i in range(4)]
     secrets = {seeds(name): scene(40, 40, i) for i, name in enumerate(names)}
     stego = scheme.embed(cover, secrets)
     for receiver, secret in secrets.items():
-        assert psnr(scheme.extract(stego, cover, receiver).grid, fit(secret, 32, 32)) > 22
+        assert psnr(scheme.extract(stego, cover, receiver).grid, fit(secret, 64, 64)) > 25
     bob, carol = seeds(names[0]), seeds(names[1])
     strangers = (
         ReceiverSeeds(bob.decoder, carol.header),
@@ -111,7 +77,7 @@ def test_receivers_of_one_cover_read_their_own_secret_and_nothing_else(scene: Sc
 
 
 def test_the_output_of_one_receivers_decoder_tells_nothing_of_anothers_secret(scene: Scene) -> None:
-    cover, bob, carol = AbstractCovers(64, 64)(Seed(bytes(32)), 1), seeds("bob"), seeds("carol")
+    cover, bob, carol = AbstractCovers(128, 128)(Seed(bytes(32)), 1), seeds("bob"), seeds("carol")
     secrets = {bob: scene(40, 40, 1), carol: scene(40, 40, 2)}
     delta = (SCHEME.embed(cover, secrets).astype(np.float32) - cover).transpose(2, 0, 1)[None] / 255
     outputs = [
@@ -121,5 +87,54 @@ def test_the_output_of_one_receivers_decoder_tells_nothing_of_anothers_secret(sc
         make_codec(PROFILE, each.header).encode(secret).values.ravel() for each, secret in secrets.items()
     ]
     between = np.corrcoef([*outputs, *targets])[:2, 2:]
-    assert between.diagonal().min() > 0.8
+    assert between.diagonal().min() > 0.5
     assert abs(between[[0, 1], [1, 0]]).max() < 4 / np.sqrt(outputs[0].size)
+
+
+TORCHLESS = """
+import sys
+from pathlib import Path
+
+sys.modules["torch"] = None  # import torch fails
+import numpy as np
+from csfnns.errors import UsageError
+from csfnns.profile import make_profile
+from csfnns.schemes import CsFnns, NeuralBits, ReceiverSeeds
+from csfnns.stream import Seed
+
+folder = Path(sys.argv[1])
+cover, picture, file = (np.load(folder / f"{name}.npy") for name in ("cover", "picture", "file"))
+seeds = ReceiverSeeds(Seed(bytes([1]) * 32), Seed(bytes([2]) * 32))
+profile = make_profile("robust", width=128, height=128)
+np.save(folder / "found.npy", CsFnns(profile).extract(picture, cover, seeds).grid)
+(folder / "found.txt").write_bytes(NeuralBits(profile).extract(file, cover, seeds))
+for refused in (
+    lambda: CsFnns(profile).check([cover]),
+    lambda: CsFnns(profile).embed(cover, {seeds: cover}),
+    lambda: NeuralBits(profile).embed(cover, {seeds: b"x"}),
+    lambda: CsFnns(make_profile("paper", width=128, height=128)).extract(picture, cover, seeds),
+):
+    try:
+        refused()
+    except UsageError as error:
+        assert "extra 'network'" in error.message, error.message
+        assert "csfnns[network]" in error.hint, error.hint
+    else:
+        raise AssertionError("nothing was refused")
+"""
+
+
+def test_receivers_of_robust_need_no_torch(tmp_path: Path, scene: Scene) -> None:
+    """Pictures and bytes that were hidden with torch are found in a process where importing it fails."""
+    receiver = ReceiverSeeds(Seed(bytes([1]) * 32), Seed(bytes([2]) * 32))
+    cover = scene(128, 128)
+    picture = SCHEME.embed(cover, {receiver: scene(40, 40, 1)})
+    file = NeuralBits(PROFILE, steps=60).embed(cover, {receiver: b"exactly this"})
+    for name, levels in (("cover", cover), ("picture", picture), ("file", file)):
+        np.save(tmp_path / f"{name}.npy", levels)
+    command = [sys.executable, "-c", TORCHLESS, str(tmp_path)]
+    subprocess.run(command, check=True, timeout=60)
+    found = np.load(tmp_path / "found.npy")
+    assert psnr(found, fit(scene(40, 40, 1), 32, 32)) > 25
+    assert psnr(found, SCHEME.extract(picture, cover, receiver).grid) > 60
+    assert (tmp_path / "found.txt").read_bytes() == b"exactly this"

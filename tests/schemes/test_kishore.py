@@ -67,7 +67,7 @@ def test_settings_that_cannot_be_are_refused(paper: Profile, settings: dict[str,
 
 def test_a_decoder_of_coefficients_is_refused() -> None:
     with pytest.raises(UsageError, match="puts out pictures"):
-        Kishore(make_profile("standard", width=64, height=64))
+        Kishore(make_profile("robust", width=64, height=64))
 
 
 @pytest.mark.parametrize("scheme", [Kishore, Luo])

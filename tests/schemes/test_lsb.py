@@ -21,7 +21,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 def test_every_secret_comes_back_exactly_whatever_the_cover(
     bpp: str, matching: bool, level: int | None, receivers: list[ReceiverSeeds]
 ) -> None:
-    scheme = Lsb(make_profile(width=64, height=64, bpp=bpp), matching)
+    scheme = Lsb(make_profile("paper", width=64, height=64, bpp=bpp), matching)
     cover = NOISE if level is None else np.full((64, 64, 3), level, np.uint8)
     secret = np.random.default_rng(1).integers(0, 256, (27, 31, 3), dtype=np.uint8)
     stego = scheme.embed(cover, {receivers[0]: secret})
@@ -36,7 +36,7 @@ def test_every_secret_comes_back_exactly_whatever_the_cover(
 def test_as_many_bits_change_as_the_rate_says(
     bpp: str, matching: bool, secret: Picture, receivers: list[ReceiverSeeds]
 ) -> None:
-    scheme = Lsb(make_profile(width=64, height=64, bpp=bpp), matching)
+    scheme = Lsb(make_profile("paper", width=64, height=64, bpp=bpp), matching)
     change = scheme.embed(NOISE, {receivers[0]: secret}).astype(int) - NOISE
     expected = {"6": 3 / 4, "1.5": 1 / 4}[bpp]  # all but one of four values move; half of half the places
     assert (change != 0).mean() == pytest.approx(expected, abs=0.01)
@@ -46,7 +46,7 @@ def test_matching_moves_less_than_replacement_and_without_a_bias(
     secret: Picture, receivers: list[ReceiverSeeds]
 ) -> None:
     cover = np.full((64, 64, 3), 104, np.uint8)  # ends in 000: replacement can only add
-    profile = make_profile(width=64, height=64)
+    profile = make_profile("paper", width=64, height=64)
     replaced, matched = (
         Lsb(profile, matching).embed(cover, {receivers[0]: secret}) for matching in (False, True)
     )
@@ -60,7 +60,7 @@ def test_matching_moves_less_than_replacement_and_without_a_bias(
 
 @EACH
 def test_one_changed_bit_is_noticed(matching: bool, secret: Picture, receivers: list[ReceiverSeeds]) -> None:
-    scheme = Lsb(make_profile(width=64, height=64), matching)
+    scheme = Lsb(make_profile("paper", width=64, height=64), matching)
     stego = scheme.embed(NOISE, {receivers[0]: secret})
     stego[40, 20, 1] ^= 1
     with pytest.raises(NoMessageError):
@@ -69,7 +69,7 @@ def test_one_changed_bit_is_noticed(matching: bool, secret: Picture, receivers: 
 
 @EACH
 def test_hidden_bits_look_random(matching: bool, receivers: list[ReceiverSeeds]) -> None:
-    scheme = Lsb(make_profile(width=64, height=64), matching)
+    scheme = Lsb(make_profile("paper", width=64, height=64), matching)
     stego = scheme.embed(np.zeros((64, 64, 3), np.uint8), {receivers[0]: np.zeros((8, 8, 3), np.uint8)})
     low = stego & 3
     assert np.bincount(low.reshape(-1), minlength=4) == pytest.approx(np.full(4, low.size / 4), rel=0.1)
@@ -80,10 +80,10 @@ def test_hidden_bits_look_random(matching: bool, receivers: list[ReceiverSeeds])
 def test_24_bits_and_two_secrets_are_refused(
     matching: bool, secret: Picture, receivers: list[ReceiverSeeds]
 ) -> None:
-    full = Lsb(make_profile(width=64, height=64, bpp="24"), matching)
+    full = Lsb(make_profile("paper", width=64, height=64, bpp="24"), matching)
     with pytest.raises(CapacityError, match="no hiding"):
         full.embed(NOISE, {receivers[0]: secret})
-    two = Lsb(make_profile(width=64, height=64), matching)
+    two = Lsb(make_profile("paper", width=64, height=64), matching)
     with pytest.raises(CapacityError, match="overwrite"):
         two.check([secret, secret])
 
@@ -91,11 +91,11 @@ def test_24_bits_and_two_secrets_are_refused(
 def test_a_side_that_the_header_cannot_tell_is_refused(receivers: list[ReceiverSeeds]) -> None:
     wide = np.zeros((1, 65_536, 3), np.uint8)
     with pytest.raises(CapacityError, match="65535"):
-        Lsb(make_profile(width=64, height=64)).embed(NOISE, {receivers[0]: wide})
+        Lsb(make_profile("paper", width=64, height=64)).embed(NOISE, {receivers[0]: wide})
 
 
 def test_the_check_has_a_key_of_its_own(secret: Picture, receivers: list[ReceiverSeeds]) -> None:
-    scheme, (seeds, *_) = Lsb(make_profile(width=64, height=64, bpp="1.5")), receivers
+    scheme, (seeds, *_) = Lsb(make_profile("paper", width=64, height=64, bpp="1.5")), receivers
     stego = scheme.embed(NOISE, {seeds: secret})
     order = seeds.decoder.derive("csfnns/1/lsb/places").stream().permutation(NOISE.size)
     grid = fit(secret, *scheme.profile.secret_size)

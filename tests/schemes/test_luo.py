@@ -92,4 +92,4 @@ def test_settings_that_cannot_be_are_refused(paper: Profile, settings: dict[str,
 
 def test_a_decoder_of_coefficients_is_refused() -> None:
     with pytest.raises(UsageError, match="puts out pictures"):
-        Luo(make_profile("standard", width=64, height=64))
+        Luo(make_profile("robust", width=64, height=64))

@@ -158,7 +158,7 @@ def test_a_search_can_be_cancelled(cover: Picture, receivers: list[ReceiverSeeds
 
 
 def test_settings_that_cannot_be_are_refused(cover: Picture) -> None:
-    with pytest.raises(UsageError, match="spectral"):
+    with pytest.raises(UsageError, match="trellis"):
         NeuralBits(make_profile())
     for strength in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="strength"):
@@ -180,7 +180,7 @@ def test_the_term_is_0_where_every_bit_is_right_by_the_margin(receivers: list[Re
 
 def test_the_first_bits_are_the_header_as_it_is(receivers: list[ReceiverSeeds]) -> None:
     """So docs/format-files.md tells: the words begin with what they carry, and the header stands there twice."""
-    signs = SCHEME._jobs({receivers[0]: DATA})[0].signs.numpy()
+    signs = SCHEME._jobs({receivers[0]: DATA})[0].signs
     header = np.packbits(signs[:HEADER_BITS] < 0).tobytes()
     assert open_header(header, receivers[0].header) == len(DATA).to_bytes(4, "big") + bytes([0])
     assert np.array_equal(signs[:352], signs[352:704])

@@ -208,7 +208,10 @@ def test_weights_of_another_rate_and_decoders_of_coefficients_are_refused(tmp_pa
     with pytest.raises(UsageError, match="6 bits a pixel, the profile for 24"):
         Udh(make_profile("paper", bpp="24"), weights)
     with pytest.raises(UsageError, match="profile 'paper'"):
-        Udh(make_profile("standard"), weights)
+        Udh(
+            make_profile("robust"),
+            save_untrained(tmp_path / "r.safetensors", Shape(secrets=1, bpp="1.5", channels=4)),
+        )
 
 
 @pytest.mark.parametrize("shape", [{"secrets": 0}, {"secrets": 5}, {"bpp": "7"}, {"channels": 0}])

@@ -12,8 +12,7 @@ def test_it_takes_the_steps_of_torch(dtype: torch.dtype) -> None:
     mine, reference = Adam(ours), torch.optim.Adam([theirs])
     for i, gradient in enumerate(normals[1:]):
         rate = 0.1 / (i + 1)
-        mine.begin(rate)
-        mine.step(1e-7 * gradient)  # as small as the gradients of a mean, where epsilon counts
+        mine.step(1e-7 * gradient, rate)  # as small as the gradients of a mean, where epsilon counts
         reference.param_groups[0]["lr"] = rate
         theirs.grad = 1e-7 * gradient
         reference.step()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from csfnns.errors import UsageError
 from csfnns.picture import Picture
+from csfnns.search import Transit
 from csfnns.search.channel import (
     Chain,
     Channel,
@@ -18,7 +19,6 @@ from csfnns.search.channel import (
     Noise,
     OneOf,
     Resize,
-    Transit,
     encode_jpeg,
     parse_channel,
     perturbation,

@@ -18,7 +18,7 @@ from csfnns.stream import Seed
 
 SEED = Seed(bytes(range(32)))
 SHORT = Search(steps=30)
-NUMBERS = ("steps", "beta", "growth", "epsilon", "learning_rate", "start", "round_from", "texture")
+NUMBERS = ("steps", "beta", "growth", "epsilon", "learning_rate", "start", "round_from")
 SPACES = pytest.mark.parametrize(
     "search",
     [
@@ -37,9 +37,9 @@ def covers(n: int) -> Tensor:
 
 def terms(n: int = 1, beta: float = 0.01) -> list[Weighted]:
     """Loss of one receiver, targets of unit variance for each of n covers."""
-    profile = make_profile(width=64, height=64, channels=24)
-    normals = SEED.derive("targets").stream().normals(n * 3 * 32 * 32)
-    values = torch.from_numpy(normals).reshape(n, 3, 32, 32).float()
+    profile = make_profile("robust", width=64, height=64, channels=24)
+    normals = SEED.derive("targets").stream().normals(n * 3 * 16 * 16)
+    values = torch.from_numpy(normals).reshape(n, 3, 16, 16).float()
     weights = torch.full_like(values, 0.004)
     recovery = Recovery(make_decoder(profile, SEED), values, weights)
     return [Weighted(Distortion(), 1.0), Weighted(recovery, beta)]
@@ -193,7 +193,6 @@ def test_a_late_term_costs_nothing_before_its_start() -> None:
         {"round_from": -0.1},
         {"round_from": 1},
         {"start": -1},
-        {"texture": 1.1},
         {"start": float("inf")},
         {"space": "cube"},
         {"schedule": "linear"},
@@ -278,6 +277,11 @@ def test_growth_multiplies_the_weights_that_grow_and_no_others() -> None:
     assert constant.noted == [constant.noted[0]] * 10
     factors = np.array(growing.noted) / constant.noted[0]
     assert factors == pytest.approx([1, 1, 1, 1, 1, 1, 2, 4, 8, 16])
+
+
+def test_a_decoder_without_gradients_has_no_settings() -> None:
+    with pytest.raises(UsageError, match="'trellis'"):
+        preset(make_profile("standard"))
 
 
 def test_the_papers_rate_is_halved_every_500_steps() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-INSTANCE_NORM_EPSILON = 1e-5
+from csfnns.decoders.robust import INSTANCE_NORM_EPSILON
 
 PAPER_SLOPE = 0.01
 PAPER_STRIDES = {"24": (1, 1, 1), "6": (1, 1, 2), "1.5": (1, 2, 2)}

@@ -1,29 +1,41 @@
 """Random weights from a 256-bit seed (Sec. 3.2, Eq. 7; compared in Sec. 4.7, Table 6)."""
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import nn
 
 from csfnns.stream import Seed, Stream
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def initialise(network: nn.Module, seed: Seed, law: str, *, slope: float) -> None:
-    """Fill the convolutions of `network` in order, layer i from the seed `csfnns/1/weights/i`; biases 0.
 
-    `law` is xavier-normal, xavier-uniform (Glorot & Bengio 2010), orthogonal (Saxe et al. 2014), kaiming (He et
-    al. 2015, normal, fan-in, gain of a LeakyReLU of `slope`), uniform U(0, 1) or normal N(0, 1).
-    """
+def initialise(network: "nn.Module", seed: Seed, law: str, *, slope: float) -> None:
+    """Fill the convolutions of `network` in order by `draw_weights`; biases 0."""
+    import torch
+    from torch import nn
+
     convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     for i, layer in enumerate(convolutions):
-        stream = seed.derive(f"csfnns/1/weights/{i}").stream()
         out, fan_in = layer.out_channels, layer.weight[0].numel()
-        flat = _LAWS[law](stream, out, fan_in, out * layer.weight[0, 0].numel(), slope)
+        flat = draw_weights(seed, i, law, out, fan_in, out * layer.weight[0, 0].numel(), slope)
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(flat).reshape(layer.weight.shape))
             if layer.bias is not None:
                 layer.bias.zero_()
+
+
+def draw_weights(
+    seed: Seed, layer: int, law: str, out: int, fan_in: int, fan_out: int, slope: float
+) -> np.ndarray:
+    """Weights (out, fan_in), float64, of a layer, from the seed `csfnns/1/weights/LAYER`.
+
+    `law` is xavier-normal, xavier-uniform (Glorot & Bengio 2010), orthogonal (Saxe et al. 2014), kaiming (He et
+    al. 2015, normal, fan-in, gain of a LeakyReLU of `slope`), uniform U(0, 1) or normal N(0, 1).
+    """
+    stream = seed.derive(f"csfnns/1/weights/{layer}").stream()
+    return _LAWS[law](stream, out, fan_in, fan_out, slope)
 
 
 def _normals(stream: Stream, out: int, fan_in: int) -> np.ndarray:

@@ -3,86 +3,174 @@
     δ ─ tiles ─ luminance ─ DCT of 8x8 blocks ─ u + v < 7, in steps of JPEG's table ─ keyed permutation ─┐
                                                                                   (28, h/8, w/8)         │
         ┌────────────────────────────────────────────────────────────────────────────────────────────────┘
-        └─ Conv1x1 ─ LeakyReLU ─ InstanceNorm ─ Conv1x1 ─ keyed permutation ─ Hadamard ─ signs ─ keyed places
-                                               (12)
+        └─ matrix ─ LeakyReLU ─ instance norm ─ matrix ─ keyed permutation ─ Hadamard ─ signs ─ keyed places
+          (48 x 28)                            (12 x 48)
 
-It is the decoder of spectral.py on other numbers than the levels of δ (docs/research.md has the measurements):
+Why each part is there was measured (docs/research.md):
 
 - Channels leave low frequencies of the luminance best. JPEG's table of steps says how well: in its steps, what a
   channel adds is about as strong in each frequency, so the orthonormal mixing behind weighs each as it deserves.
 - Chrominance is not looked at: its resolution is halved by most programs that write JPEG.
-- The network has no 3x3 kernel: numbers at permuted places have no neighbours, and 1x1 was measured to be better.
+- The numbers of a tile are permuted first, and numbers at permuted places have no neighbours: both layers are matrices
+  that all places share. Orthogonal weights and a steep LeakyReLU keep the map well conditioned.
+- The outputs are coefficients of an orthonormal transform of the secret (payloads/spectral.py), each a sum of many
+  numbers with keyed signs at keyed places, so the perturbation is equally strong everywhere, whatever the secret shows.
+- Tiles of at most 512x512 decode on their own: time a pixel and memory do not grow with the picture.
+
+This module decodes in NumPy. _robust_torch.py is the same network for the search, made from the same arrays.
 """
 
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise, product
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
-from csfnns.decoders.base import InstanceNorm
-from csfnns.decoders.initialise import initialise
-from csfnns.decoders.tiles import Interleave, Spread, TiledDecoder
+from csfnns.decoders.initialise import draw_weights
 from csfnns.jpeg_steps import LUMINANCE_STEPS
-from csfnns.profile import Profile
-from csfnns.stream import Seed, Stream
+from csfnns.profile import GRID, Profile
+from csfnns.stream import Seed
 
+if TYPE_CHECKING:
+    from csfnns.decoders.base import Decoder
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+TILE = 512
+"""Largest side of a tile, in pixels."""
+BLOCK = 4096
+"""Most numbers that one Hadamard transform mixes."""
 SLOPE = 0.5
 SIDE = 8
 BELOW = 7
 """Frequencies (u, v) with u + v below this are looked at: 28 of 64."""
+FREQUENCIES = 28
 OUTPUTS = 12
 """Outputs of a block of 8x8 pixels, at 1.5 bpp."""
+INSTANCE_NORM_EPSILON = 1e-5
 
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
-class RobustDecoder(TiledDecoder):
-    """δ (N, 3, Hc, Wc) → coefficients (N, 3, Hs, Ws), in the order of the codec."""
+@dataclass(frozen=True)
+class Tile:
+    """A part of the picture that decodes on its own."""
+
+    rows: slice
+    columns: slice
+    """Where it is in δ."""
+    gather: I64
+    """Permutation of its frequencies: the i-th number of the network's input is number gather[i] of the spectrum."""
+    spread: I64
+    """Permutation of the network's outputs, likewise, before the Hadamard transform."""
+    signs: npt.NDArray[np.int8]
+    """Signs of the transform's results, (n,)."""
+    places: I64
+    """Flat places of the n results in the decoder's output."""
+
+
+class RobustNetwork:
+    """The decoder of a profile `robust`, grown from a seed."""
 
     def __init__(self, profile: Profile, seed: Seed) -> None:
-        spectrum = Spectrum()
-        network = nn.Sequential(
-            nn.Conv2d(len(spectrum.basis), profile.channels, 1, bias=False),
-            nn.LeakyReLU(SLOPE),
-            InstanceNorm(),
-            nn.Conv2d(profile.channels, OUTPUTS, 1, bias=False),
-            nn.Flatten(),
+        self._seed = seed
+        self.shape = (3, *profile.secret_size)
+        self._windows = list(product(cuts(profile.height), cuts(profile.width)))
+        sides = ((profile.channels, FREQUENCIES), (OUTPUTS, profile.channels))
+        self.first, self.second = (
+            draw_weights(seed, i, profile.weights, out, fan_in, out, SLOPE)
+            for i, (out, fan_in) in enumerate(sides)
         )
-        initialise(network, seed, profile.weights, slope=SLOPE)
+        """Matrices of both layers, (channels, 28) and (12, channels)."""
 
-        def grow(stream: Stream, height: int, width: int) -> nn.Sequential:
-            height, width = height // SIDE, width // SIDE
-            interleave = Interleave(len(spectrum.basis), height, width, stream)
-            return nn.Sequential(spectrum, interleave, network, Spread(OUTPUTS * height * width, stream))
+    def tiles(self) -> Iterator[Tile]:
+        """Tiles of the picture, row by row, each grown when it is asked for."""
+        places = self._seed.derive("csfnns/1/places").stream().permutation(math.prod(self.shape))
+        done = 0
+        for i, (rows, columns) in enumerate(self._windows):
+            blocks = (rows.stop - rows.start) * (columns.stop - columns.start) // SIDE**2
+            stream = self._seed.derive(f"csfnns/1/tile/{i}").stream()
+            n = OUTPUTS * blocks
+            gather, spread = stream.permutation(FREQUENCIES * blocks), stream.permutation(n)
+            yield Tile(rows, columns, gather, spread, stream.signs(n), places[done : done + n])
+            done += n
 
-        super().__init__(profile, seed, grow)
+    def decode(self, delta: F64) -> F64:
+        """δ in [-1, 1], (3, Hc, Wc) → coefficients (3, Hs, Ws), in the order of the codec. Of δ = 0 they are 0."""
+        output = np.empty(math.prod(self.shape))
+        for tile in self.tiles():
+            output[tile.places] = self._decode_tile(tile, delta[:, tile.rows, tile.columns])
+        return output.reshape(self.shape)
+
+    def to_torch(self) -> "Decoder":
+        """Return the same network in torch, float32, for the search."""
+        from csfnns.decoders._robust_torch import RobustDecoder
+
+        return RobustDecoder(self)
+
+    def _decode_tile(self, tile: Tile, delta: F64) -> F64:
+        mixed = spectrum(delta).reshape(-1)[tile.gather].reshape(FREQUENCIES, -1)
+        x = self.first @ mixed
+        x = np.where(x < 0, SLOPE * x, x)
+        x -= x.mean(1, keepdims=True)
+        x /= np.sqrt(np.square(x).mean(1, keepdims=True) + INSTANCE_NORM_EPSILON)
+        return mix((self.second @ x).reshape(-1), tile.spread, tile.signs)
 
 
-class Spectrum(nn.Module):
-    """Low frequencies of the luminance of 8x8 blocks, in JPEG's steps: (N, 3, h, w) → (N, 28, h/8, w/8)."""
+def cuts(side: int) -> list[slice]:
+    """Cut a side into as few parts as possible of at most 512 pixels, about equal and multiples of 16."""
+    count = -(-side // TILE)
+    edges = [side // GRID * i // count * GRID for i in range(count + 1)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
-    basis: Tensor
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("basis", torch.from_numpy(_basis()).float())
-
-    def forward(self, delta: Tensor) -> Tensor:
-        """Return the coefficients, frequencies row by row."""
-        return functional.conv2d(delta, self.basis, stride=SIDE)
+def spectrum(delta: F64) -> F64:
+    """Low frequencies of the luminance of 8x8 blocks, in JPEG's steps: (3, h, w) → (28, h/8, w/8), row by row."""
+    _, height, width = delta.shape
+    luminance = np.tensordot(LUMINANCE, delta, 1).reshape(height // SIDE, SIDE, width // SIDE, SIDE)
+    found: F64 = np.tensordot(basis(), luminance, ((1, 2), (1, 3)))
+    return found
 
 
 @cache
-def _basis() -> npt.NDArray[np.float64]:
-    """Rows of the orthonormal DCT-II of 255 times the luminance, over the steps: (28, 3, 8, 8)."""
+def basis() -> F64:
+    """Rows of the orthonormal DCT-II of 255 times a block, over the steps: (28, 8, 8)."""
     k = np.arange(SIDE)
     dct = np.cos(np.pi * (2 * k[None] + 1) * k[:, None] / (2 * SIDE)) * np.sqrt(2 / SIDE)
     dct[0] /= np.sqrt(2)
     u, v = np.nonzero(k[:, None] + k[None] < BELOW)
-    waves = dct[u, :, None] * dct[v, None, :]  # (28, 8, 8)
     gains = 255 / np.array(LUMINANCE_STEPS)[u, v]
-    basis: npt.NDArray[np.float64] = np.einsum("f,c,fyx->fcyx", gains, LUMINANCE, waves)
-    return basis
+    waves: F64 = gains[:, None, None] * dct[u, :, None] * dct[v, None, :]
+    return waves
+
+
+def mix(numbers: F64, order: I64, signs: npt.NDArray[np.int8]) -> F64:
+    """Keyed orthonormal mixing of numbers (n,): permutation, Hadamard transform of blocks, signs."""
+    left, right = (hadamard(side) for side in hadamard_sides(len(numbers)))
+    blocks = numbers[order].reshape(-1, len(left), len(right))
+    mixed: F64 = (left @ blocks @ right).reshape(-1) * signs
+    return mixed
+
+
+def hadamard_sides(n: int) -> tuple[int, int]:
+    """Sides of the two Hadamard matrices whose Kronecker product mixes blocks of n numbers.
+
+    A block has the largest power of two that divides n, at most 4096.
+    """
+    block = min(n & -n, BLOCK)
+    left = 2 ** (block.bit_length() // 2)
+    return left, block // left
+
+
+@cache
+def hadamard(n: int) -> F64:
+    """Orthonormal Walsh–Hadamard matrix (n, n), n a power of two (Sylvester's construction)."""
+    matrix = np.ones((1, 1))
+    while len(matrix) < n:
+        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
+    return matrix / math.sqrt(n)

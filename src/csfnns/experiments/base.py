@@ -150,18 +150,14 @@ class Trial:
     def _noise(self, stego: Picture, seeds: "ReceiverSeeds") -> Found | None:
         """What the decoder puts out, though it is no picture: the paper's tables count that too.
 
-        None where pixels cannot be told without a message: the spectral decoder's scales are in its header.
+        None where pixels cannot be told without a message, since they need what a header tells.
         """
         if self.seen is None or self.profile.has_header:
             return None
-        import torch
-
-        from csfnns.decoders import make_decoder
+        from csfnns.decoders import decode
 
         levels = stego.astype(np.float32) - (self.cover if self.seen == "perturbation" else 0)
-        image = torch.from_numpy(levels.transpose(2, 0, 1).copy())[None] / 255  # (1, 3, H, W)
-        with torch.inference_mode():
-            output = make_decoder(self.profile, seeds.decoder)(image)[0].numpy()
+        output = decode(self.profile, seeds.decoder, levels)
         picture = np.rint(255 * output.clip(0, 1)).astype(np.uint8).transpose(1, 2, 0).copy()
         return Found(picture, None)
 

@@ -19,6 +19,7 @@ from csfnns.experiments.provenance import code_digest, environment, libraries
 from csfnns.experiments.run import Ran
 from csfnns.experiments.store import Row, Store
 from csfnns.experiments.teaching import RATES, describe_stages, teach
+from csfnns.extras import require
 from csfnns.files import write_result
 from csfnns.picture import Picture
 from csfnns.steganalysis import NETWORKS, Lesson, Spam, make_detector
@@ -206,6 +207,7 @@ def plan_judging(sets: Sequence[PairSet], teaching: Teaching) -> JudgingPlan:
 
     Raises UsageError for what does not fit together, before anything is learned, and PictureError for broken files.
     """
+    require("network", "Judging pairs")
     _check(sets, teaching)
     splits = {(each.key, seed): split(each.names, seed) for each in sets for seed in _seeds(teaching)}
     numbers = teaching.numbers or _doublings(min(len(each.taught) for each in splits.values()))

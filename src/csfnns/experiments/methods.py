@@ -18,6 +18,9 @@ UDH_FOLDER = "CSFNNS_UDH"
 JPEG = "jpeg:90/420"
 """The compression of Table 3, which adapted methods (★) know in their search."""
 
+TRELLIS = "standard"
+"""Profile of the trellis method."""
+
 _PIXELS = 512 * 512
 
 
@@ -42,12 +45,12 @@ class Method:
     name: str
     label: str
     preset: str
-    """Profile that gives its public choices: grid, decoder, weights."""
+    """Profile that gives its public choices: decoder, rate, weights."""
     build: Build
-    steps: int
-    """Of its search, unless others are asked for."""
+    steps: int | None
+    """Of its search, unless others are asked for; None for methods without a search in steps."""
     step_seconds: float
-    """Of one step at 512x512 and one receiver, on two cores; a rough figure."""
+    """Of one step, or of the whole hiding, at 512x512 and one receiver, on two cores; a rough figure."""
     seen: Seen | None
     """What the profile's decoder looks at; None for schemes with another way to decode."""
     adapted: bool = False
@@ -57,7 +60,9 @@ class Method:
 
     def profile(self, case: Case, side: int) -> Profile:
         """Public choices for covers of that side."""
-        choices: dict[str, Any] = {"width": side, "height": side, "bpp": case.bpp}
+        choices: dict[str, Any] = {"width": side, "height": side}
+        if self.preset != TRELLIS:  # which has neither a rate nor weights
+            choices["bpp"] = case.bpp
         if case.weights is not None:
             choices["weights"] = case.weights
         return make_profile(self.preset, **choices)
@@ -65,7 +70,13 @@ class Method:
     def seconds(self, case: Case, setting: Setting) -> float:
         """Time of one hiding on two cores, roughly."""
         size = scaled(setting.side, case) ** 2 / _PIXELS
-        return (setting.steps or self.steps) * self.step_seconds * size * case.receivers
+        steps = 1 if self.steps is None else setting.steps or self.steps
+        return steps * self.step_seconds * size * case.receivers
+
+
+def grid_side(side: int, case: Case) -> int:
+    """Side of the secrets for covers of that side: the same pixels for every method, whatever sizes it can carry."""
+    return side // {"24": 1, "6": 2, "1.5": 4}[case.bpp]
 
 
 def scaled(side: int, case: Case) -> int:
@@ -102,6 +113,12 @@ def _searched(name: str, channel: str | None = None) -> Build:
     return build
 
 
+def _trellis(profile: Profile, setting: Setting, receivers: "Sequence[ReceiverSeeds]") -> "Scheme":
+    from csfnns.schemes import make_scheme
+
+    return make_scheme("trellis", profile)
+
+
 def _lsb(profile: Profile, setting: Setting, receivers: "Sequence[ReceiverSeeds]") -> "Scheme":
     from csfnns.schemes import make_scheme
 
@@ -128,12 +145,12 @@ def _udh_lacks(case: Case) -> str | None:
 
 
 _ALL = (
-    Method("lsb", "low bits", "paper", _lsb, 1, 0.2, None),
+    Method("lsb", "low bits", "paper", _lsb, None, 0.2, None),
     Method("kishore", "Kishore et al.", "paper", _searched("kishore"), 2000, 0.3, "stego"),
     Method("luo", "Luo et al.", "paper", _searched("luo"), 1500, 0.3, "stego"),
-    Method("udh", "UDH", "paper", _udh, 1, 0.5, None, lacks=_udh_lacks),
+    Method("udh", "UDH", "paper", _udh, None, 0.5, None, lacks=_udh_lacks),
     Method("paper", "Cs-FNNS (paper)", "paper", _cs_fnns(), 1500, 0.3, "perturbation"),
-    Method("standard", "Cs-FNNS (standard)", "standard", _cs_fnns(), 300, 0.02, "perturbation"),
+    Method("standard", "Cs-FNNS (standard)", TRELLIS, _trellis, None, 0.5, "perturbation"),
     Method(
         "kishore-jpeg",
         "★ Kishore et al.",

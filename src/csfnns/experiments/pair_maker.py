@@ -7,13 +7,12 @@ import numpy as np
 
 from csfnns.coding import ModelName
 from csfnns.errors import NoMessageError, UsageError
-from csfnns.experiments.methods import Method
+from csfnns.experiments.methods import Method, grid_side
 from csfnns.experiments.pair_wanted import MATCHING, WITH_GRAIN, Wanted, root_of
 from csfnns.experiments.plan import describe
 from csfnns.measure import psnr
 from csfnns.picture import Picture, fit
 from csfnns.schemes import CsFnns, Direct, ReceiverSeeds, Scheme
-from csfnns.search import GAMMA
 from csfnns.steganalysis import Deep
 from csfnns.stream import SEED_BYTES, Seed
 
@@ -57,7 +56,7 @@ class Maker:
     def make(self, cover: Picture, secret: Picture | None, seed: Seed) -> Pair:
         """Pair on a plain cover. Raises CapacityError and SearchError."""
         stego, figures = self._stego(cover, secret, seed)
-        with_grain = self.wanted.scheme in WITH_GRAIN
+        with_grain = self.wanted.scheme == WITH_GRAIN
         sent = Direct("grain").decoy(cover, seed.derive("csfnns/1/decoy")) if with_grain else cover
         found = {"psnr": psnr(cover, stego), "changed": float((stego != cover).mean())}
         return Pair(sent, stego, found | figures)
@@ -75,7 +74,7 @@ class Maker:
         if secret is not None:
             return self._searched(cover, secret, seed)
         data = seed.derive("csfnns/1/data").stream().take(wanted.bytes or 0)
-        model: ModelName = "grain" if wanted.scheme in WITH_GRAIN else "cost"
+        model: ModelName = "grain" if wanted.scheme == WITH_GRAIN else "cost"
         return Direct(model).embed(cover, {_receiver(seed): data}), {}
 
     def _searched(
@@ -86,7 +85,8 @@ class Maker:
         assert method is not None
         receiver = _receiver(seed)
         scheme = self._scheme(method, receiver)
-        fitted = fit(secret, *method.profile(self.wanted.case, self.wanted.side).secret_size)
+        grid = grid_side(self.wanted.side, self.wanted.case)
+        fitted = fit(secret, grid, grid)
         scheme.check([fitted])
         stego = scheme.embed(cover, {receiver: fitted})
         try:
@@ -101,6 +101,8 @@ class Maker:
             return scheme
         if not isinstance(scheme, CsFnns) or scheme.search is None:
             raise UsageError(f"The search of {method.name} knows no detectors.", "Leave --against out.")
+        from csfnns.search import GAMMA
+
         gamma = wanted.gamma or scheme.search.gamma or GAMMA
         networks = [each.network for each in self._detectors]
         return replace(scheme, search=replace(scheme.search, gamma=gamma), detectors=networks)

@@ -1,7 +1,6 @@
 """What a set of pairs shall be: scheme, sources, settings."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import get_args
@@ -9,9 +8,7 @@ from typing import get_args
 from csfnns.errors import UsageError
 from csfnns.experiments.base import Case
 from csfnns.experiments.methods import METHODS, Method, Setting
-from csfnns.profile import GRID, Profile, Rate
-from csfnns.schemes import CsFnns, ReceiverSeeds
-from csfnns.search import preset
+from csfnns.profile import GRID, Rate
 from csfnns.stream import Seed
 
 MATCHING = "matching"
@@ -19,18 +16,10 @@ BYTES_SCHEMES = {"direct": "direct", "direct-grain": "direct (grain)"}
 """Schemes that hide bytes, and their labels."""
 
 
-def _in_grain(profile: Profile, setting: Setting, receivers: Sequence[ReceiverSeeds]) -> CsFnns:
-    """Cs-FNNS whose changes have the law of grain."""
-    search = preset(profile).in_grain()
-    return CsFnns(profile, replace(search, steps=setting.steps or search.steps), setting.device)
-
-
-_GRAIN = Method("grain", "Cs-FNNS (grain)", "standard", _in_grain, 300, 0.02, "perturbation")
-
-PICTURE_SCHEMES = {name: method for name, method in METHODS.items() if not method.adapted} | {"grain": _GRAIN}
-"""Schemes that hide a picture: the methods of the tables that know no compression, and `grain`."""
-WITH_GRAIN = ("grain", "direct-grain")
-"""Schemes whose pictures without a message carry grain of the same law."""
+PICTURE_SCHEMES = {name: method for name, method in METHODS.items() if not method.adapted}
+"""Schemes that hide a picture: the methods of the tables that know no compression."""
+WITH_GRAIN = "direct-grain"
+"""Scheme whose pictures without a message carry grain of the same law."""
 SCHEMES = (*PICTURE_SCHEMES, MATCHING, *BYTES_SCHEMES)
 
 
@@ -113,8 +102,9 @@ class Wanted:
     def _check_choices(self) -> None:
         by_bytes, searches = self.scheme in BYTES_SCHEMES, self.searches is not None
         needed = {"bytes": by_bytes, "secrets": searches}
-        of_use = {**needed, "bpp": searches, "steps": searches, "rate": self.scheme == MATCHING}
-        of_use |= {"against": searches and self.scheme != MATCHING, "gamma": bool(self.against)}
+        of_use = {**needed, "bpp": searches, "rate": self.scheme == MATCHING, "gamma": bool(self.against)}
+        of_use["steps"] = self.searches is not None and self.searches.steps is not None
+        of_use["against"] = searches and self.scheme != MATCHING
         for name, useful in of_use.items():
             given = getattr(self, name) not in (None, ())
             if needed.get(name) and not given:

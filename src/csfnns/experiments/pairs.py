@@ -23,6 +23,7 @@ from csfnns.experiments.pair_wanted import Wanted
 from csfnns.experiments.provenance import code_digest, libraries
 from csfnns.experiments.store import FILE as ROWS
 from csfnns.experiments.store import Store
+from csfnns.extras import require
 from csfnns.files import write_result
 from csfnns.output import encode_picture
 
@@ -58,6 +59,7 @@ def make_pairs(wanted: Wanted, count: int, out: Path, tell: Tell | None = None) 
     Raises PictureError for files that are no pictures or too small, UsageError for a folder that holds something else,
     for names with @, and for more crops than there are places, and CapacityError where every pair fails.
     """
+    require("network", "A set of pairs")
     if count < 1:
         raise UsageError(f"There is nothing to make with {count} pairs.", "Give 1 or more.")
     maker = Maker(wanted)

@@ -13,6 +13,7 @@ from csfnns.experiments.base import Case, Experiment
 from csfnns.experiments.measures import denoiser_setting, lpips_setting
 from csfnns.experiments.methods import METHODS, Method, Setting, scaled
 from csfnns.experiments.provenance import made_with
+from csfnns.extras import require
 from csfnns.files import write_result
 from csfnns.picture import READABLE, read_picture
 from csfnns.profile import GRID
@@ -114,6 +115,7 @@ def make_plan(
     the experiment names, as far as they can run here. Pictures below `out`, the run's own folder, are left out. Every
     picture that is used is decoded once, so that none stops the run later. Raises UsageError and PictureError.
     """
+    require("network", "An experiment")
     _check_sizes(experiment, side, steps, pairs)
     chosen, left_out = _choose(experiment, methods)
     setting = Setting(side, steps, device)

@@ -44,12 +44,16 @@ def code_digest(parts: tuple[str, ...]) -> str:
     sources = {
         path
         for part in parts
-        for path in ((PACKAGE / part).rglob("*.py") if (PACKAGE / part).is_dir() else [PACKAGE / part])
+        for path in (_sources(PACKAGE / part) if (PACKAGE / part).is_dir() else [PACKAGE / part])
     }
     digests = [
         f"{path.relative_to(PACKAGE).as_posix()} {sha256(path.read_bytes()).hexdigest()}" for path in sources
     ]
     return sha256("\n".join(sorted(digests)).encode()).hexdigest()
+
+
+def _sources(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.suffix in (".py", ".c")]
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from csfnns.errors import CapacityError, SearchError
 from csfnns.experiments.base import Case, Experiment, Trial
-from csfnns.experiments.methods import METHODS, Method, scaled
+from csfnns.experiments.methods import METHODS, Method, grid_side, scaled
 from csfnns.experiments.plan import Job, Plan
 from csfnns.experiments.provenance import environment
 from csfnns.experiments.store import Row, Store
@@ -83,8 +83,9 @@ def _hide(experiment: Experiment, case: Case, job: Job, plan: Plan, notify: Noti
     side = scaled(plan.side, case)
     profile = method.profile(case, side)
     cover = fit(read_picture(job.cover), side, side)
+    grid = grid_side(side, case)
     secrets = {
-        seeds_of(experiment, job, t): fit(read_picture(path), *profile.secret_size)
+        seeds_of(experiment, job, t): fit(read_picture(path), grid, grid)
         for t, path in enumerate(job.secrets)
     }
     scheme = method.build(profile, replace(plan.setting, side=side), list(secrets))

@@ -6,7 +6,7 @@ from csfnns.experiments.measures import DENOISED, fidelity
 TABLE6 = Experiment(
     name="table6",
     title="Table 6: laws of the decoder's random weights",
-    methods=("paper", "standard"),
+    methods=("paper",),
     case_heading="Weights",
     cases=(
         Case("uniform", "U(0, 1)", weights="uniform"),

@@ -10,5 +10,7 @@ __all__ = ["Decoded", "PictureCodec", "Target", "make_codec"]
 
 
 def make_codec(profile: Profile, header_seed: Seed) -> PictureCodec:
-    """Codec that speaks the language of the profile's decoder."""
-    return SpectralCodec(profile, header_seed) if profile.has_header else PixelCodec(profile, header_seed)
+    """Codec for the decoder of a profile: coefficients for `robust`, pixels for the paper's."""
+    if profile.decoder == "robust":
+        return SpectralCodec(profile, header_seed)
+    return PixelCodec(profile, header_seed)

@@ -1,4 +1,4 @@
-"""The header of the profile `standard`: what the receiver must know about a secret, and a check value.
+"""The header of the profile `robust`: what the receiver must know about a secret, and a check value.
 
     check 6 | kind 1 | height 2 | width 2 | mean colour 3 | spectrum 15 (3 colours x 8 bands x 5 bits)    bytes, big-endian
 

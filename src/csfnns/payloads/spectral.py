@@ -27,15 +27,15 @@ from csfnns.stream import Seed
 
 F64 = npt.NDArray[np.float64]
 
-TARGET_STD = {"24": 0.6, "6": 0.75, "1.5": 1.0}
+TARGET_STD = 1.0
 """Standard deviation τ of the targets. More drives the decoder into what it cannot follow, less wastes its range."""
-REPEATS = {"spectral": 9, "robust": 27}
-"""Most repeats of a header bit. With `robust`, what a channel adds must not drown it before the picture."""
-SHARE = {"spectral": 16, "robust": 8}
+REPEATS = 27
+"""Most repeats of a header bit: what a channel adds must not drown it before the picture."""
+SHARE = 8
 """The header takes about one place in so many, if that allows 3 repeats."""
-HEADER_WEIGHT = {"spectral": 1.0, "robust": 4.0}
-"""Weight of a header place, in means of the picture's. With `robust`, a third as many repeats are added, of weight 1:
-they are as exact as the picture's places, and so tell the receiver its error."""
+HEADER_WEIGHT = 4.0
+"""Weight of a header place, in means of the picture's. A third as many repeats are added, of weight 1: they are as exact
+as the picture's places, and so tell the receiver its error."""
 LEAST_WEIGHT = 2e-3  # a secret of one colour has no coefficients, but a header all the same
 BAND_EDGES = (1, 2, 6, 16, 36, 81, 169)
 """Squared frequencies u² + v² at which bands 1…7 begin; band 0 is the block's mean."""
@@ -45,18 +45,15 @@ OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6
 
 
 class SpectralCodec:
-    """Secrets of any size in the coefficients of a profile's grid."""
+    """Secrets of any size in the coefficients of the grid of a profile `robust`."""
 
     def __init__(self, profile: Profile, header_seed: Seed) -> None:
         self._height, self._width = profile.secret_size
         self._seed = header_seed
-        self._target_std = TARGET_STD[profile.bpp]
-        self._block = min(16, math.gcd(self._height, self._width) & -math.gcd(self._height, self._width))
-        self._decoder = profile.decoder
-        self._places = header_places(self._height, self._width, self._block, profile.decoder)
-        added = len(self._places) // 4 if profile.decoder == "robust" else 0
-        self._voters = self._places[: len(self._places) - added]
-        self._gauges = self._places[-added:]  # all of them where none was added
+        common = math.gcd(self._height, self._width)
+        self._block = min(16, common & -common)
+        self._places = header_places(self._height, self._width, self._block)
+        self._voters, self._gauges = np.split(self._places, [-(len(self._places) // 4)])
 
     def encode(self, secret: Picture) -> Target:
         """Coefficient targets, header included; weights are a², so that the error is the picture's (Parseval)."""
@@ -66,7 +63,7 @@ class SpectralCodec:
         mean = np.rint(255 * pixels.mean((0, 1)))
         coefficients = forward(pixels - mean / 255, self._block)
         spectrum = _levels(coefficients, self._block)
-        scale = _scales(spectrum, self._block, self._target_std)[:, None, :, None, :]
+        scale = _scales(spectrum, self._block)[:, None, :, None, :]
         split = _split(coefficients, self._block)
         values = _join(np.divide(split, scale, out=np.zeros_like(split), where=scale > 0))
         weights = _join(np.broadcast_to(scale**2, split.shape))
@@ -74,9 +71,9 @@ class SpectralCodec:
         red, green, blue = (int(m) for m in mean)
         header = Header(secret.shape[0], secret.shape[1], (red, green, blue), spectrum)
         bits = np.unpackbits(np.frombuffer(header.to_bytes(self._seed), np.uint8))
-        values.flat[self._places] = self._target_std * (2.0 * bits - 1)
+        values.flat[self._places] = TARGET_STD * (2.0 * bits - 1)
         usual = float(weights.mean())
-        weights.flat[self._places] = max(HEADER_WEIGHT[self._decoder] * usual, LEAST_WEIGHT)
+        weights.flat[self._places] = max(HEADER_WEIGHT * usual, LEAST_WEIGHT)
         weights.flat[self._gauges] = max(usual, LEAST_WEIGHT)
         return Target(values.astype(np.float32), weights.astype(np.float32))
 
@@ -86,10 +83,10 @@ class SpectralCodec:
         bits = values.flat[self._voters].sum(0) > 0  # of (repeats, bits)
         header = Header.from_bytes(np.packbits(bits).tobytes(), self._seed)
         gauges = values.flat[self._gauges]
-        noise = float(np.mean((gauges - self._target_std * (2.0 * bits - 1)) ** 2))
+        noise = float(np.mean((gauges - TARGET_STD * (2.0 * bits - 1)) ** 2))
 
         values.flat[self._places] = 0
-        scale = _scales(header.spectrum, self._block, self._target_std)[:, None, :, None, :]
+        scale = _scales(header.spectrum, self._block)[:, None, :, None, :]
         error = noise * float(np.mean(np.broadcast_to(scale**2, _split(values, self._block).shape)))
         pixels = inverse(_join(_split(values, self._block) * scale), self._block)
         grid = np.rint(255 * np.clip(pixels + np.array(header.mean) / 255, 0, 1)).astype(np.uint8)
@@ -121,16 +118,14 @@ def dct_matrix(n: int) -> F64:
     return matrix
 
 
-def header_places(height: int, width: int, block: int, decoder: str) -> npt.NDArray[np.int64]:
+def header_places(height: int, width: int, block: int) -> npt.NDArray[np.int64]:
     """Flat places of the header's bits in (3, H, W), (repeats, bits): the highest frequencies, colour first."""
     bits = 8 * SIZE
     places = 3 * height * width
-    repeats = min(REPEATS[decoder], max(3, places // (SHARE[decoder] * bits) | 1))
-    if decoder == "robust":
-        repeats += repeats // 3
+    repeats = min(REPEATS, max(3, places // (SHARE * bits) | 1))
+    repeats += repeats // 3
     if 2 * bits * repeats > places:
-        hint = "Use a larger cover or more bits per pixel."
-        raise CapacityError(f"A grid of {width}x{height} is too small for the header.", hint)
+        raise CapacityError(f"A grid of {width}x{height} is too small for the header.", "Use a larger cover.")
     u = np.arange(block)
     frequency = np.tile(u[:, None] ** 2 + u[None] ** 2, (height // block, width // block))
     rank = np.stack([frequency - 4 * block**2, frequency, frequency])
@@ -154,10 +149,10 @@ def _levels(coefficients: F64, block: int) -> npt.NDArray[np.int64]:
     return levels
 
 
-def _scales(levels: npt.NDArray[np.int64], block: int, target_std: float) -> F64:
+def _scales(levels: npt.NDArray[np.int64], block: int) -> F64:
     """Weight a of each frequency, (3, block, block): ∝ √σ, such that targets have that standard deviation."""
     deviation = np.where(levels < LEVELS - 1, 2.0 ** (3.5 - levels / 2), 0)[:, _bands(block)]
-    scales: F64 = np.sqrt(deviation * deviation.mean()) / target_std
+    scales: F64 = np.sqrt(deviation * deviation.mean()) / TARGET_STD
     return scales
 
 

@@ -1,4 +1,4 @@
-"""What the two earlier fixed-network schemes share: the decoder sees the stego picture itself."""
+"""What the schemes in torch share, above all the two earlier ones whose decoder sees the stego picture itself."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

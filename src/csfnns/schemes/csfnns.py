@@ -2,65 +2,46 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
-from csfnns.decoders import Part, Together, make_decoder
-from csfnns.errors import CapacityError, NoMessageError, SearchError, UsageError
+from csfnns.decoders import decode, make_decoder
+from csfnns.errors import CapacityError, NoMessageError, UsageError
+from csfnns.extras import require
 from csfnns.payloads import Decoded, Target, make_codec
 from csfnns.picture import Picture
 from csfnns.profile import Profile
 from csfnns.schemes.base import ReceiverSeeds
-from csfnns.search import (
-    Distortion,
-    Progress,
-    Recovery,
-    Search,
-    Undetected,
-    Weighted,
-    check_device,
-    perturbation,
-    preset,
-)
+from csfnns.search import Progress, perturbation
 from csfnns.stream import SEED_BYTES, Seed
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-@dataclass(frozen=True)
-class _Job:
-    """One secret to be hidden: the parts of its decoder, and what they shall put out."""
-
-    parts: Sequence[Part]
-    target: Target
-
-    def target_of(self, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
-        """Values and weights of a part's outputs, (n,)."""
-        there = slice(None) if part.places is None else part.places
-        values, weights = (torch.from_numpy(x).flatten() for x in (self.target.values, self.target.weights))
-        return values[there], weights[there]
+    from csfnns.decoders import Part
+    from csfnns.search import Recovery, Search, Weighted
 
 
 @dataclass(frozen=True)
 class CsFnns:
-    """Cs-FNNS with the decoder of a profile. `search` overrides the profile's settings; receivers need none.
+    """Cs-FNNS with the decoder of a profile `paper` or `robust`. `search` overrides the profile's settings.
 
-    `detectors` are those that the search shall deceive (objective.py), with the weight of its γ.
+    `detectors` are those that the search shall deceive (objective.py), with the weight of its γ. Receivers need none of
+    these; those of `robust` need no torch.
     """
 
     profile: Profile
-    search: Search | None = None
+    search: "Search | None" = None
     device: str = "cpu"
-    detectors: Sequence[torch.nn.Module] = ()
+    detectors: "Sequence[nn.Module]" = ()
 
     def check(self, secrets: Sequence[Picture]) -> None:
         """Raise CapacityError or UsageError for what `embed` would certainly refuse or fail at."""
+        require("network", f"Hiding with the profile {self.profile.name!r}")
+        from csfnns.search import check_device
+
         room, hint = 24.0, "--bpp 6 for up to 4 secrets, 1.5 for 8."
         if self.profile.decoder == "robust":
             room, hint = 6.0, "--bpp 1.5 for up to 4 secrets."
-        elif self.search is not None and self.search.space == "grain" and len(secrets) > 1:
-            room, hint = 18.0, "--bpp 6 for up to 3 secrets, 1.5 for 8; or leave --grain out."
         need = len(secrets) * float(self.profile.bpp)
         if need > room:
             raise CapacityError(
@@ -80,7 +61,8 @@ class CsFnns:
     ) -> Picture:
         """Stego of the cover, uint8 (H, W, 3), with one secret a receiver (Eq. 10).
 
-        Raises CapacityError, SearchError and Cancelled. What a receiver gets is not checked here.
+        Raises CapacityError, SearchError, Cancelled, and UsageError without the extra `network`. What a receiver gets is
+        not checked here.
         """
         return self.embed_batch([cover], [secrets], progress=progress)[0]
 
@@ -98,69 +80,73 @@ class CsFnns:
         if not covers or len(covers) != len(secrets) or len({len(each) for each in secrets}) != 1:
             hint = "Give secrets for each cover, and as many receivers for one as for another."
             raise UsageError("These covers and secrets are no batch.", hint)
+        require("network", f"Hiding with the profile {self.profile.name!r}")
+        from csfnns.schemes._searching import search_parts
+        from csfnns.search import Distortion, Undetected, Weighted, preset
+
         search = self.search or preset(self.profile)
         jobs = [[self._job(seeds, secret) for seeds, secret in each.items()] for each in secrets]
-        starts = [next(iter(each)).decoder for each in secrets]
-        images = torch.cat([_image(cover) for cover in covers])
-        stegos = [np.empty_like(cover) for cover in covers]
-        windows = [(part.rows, part.columns) for part in jobs[0][0].parts]
-        for i, (rows, columns) in enumerate(windows):
-            part = images[:, :, rows, columns].to(self.device)
-            # Of each part by itself, as its secret is: a calm part beside a rough one has its own balance.
-            terms = [Weighted(Distortion(search.cost(part)), 1.0)]
+
+        def terms_of(i: int) -> "list[Weighted]":
+            terms = [Weighted(Distortion(), 1.0)]
             for receivers in zip(*jobs, strict=True):
                 terms.append(Weighted(self._recovery(receivers, i), search.beta, grows=True))
             if self.detectors and search.gamma:
                 undetected = Undetected([each.to(self.device) for each in self.detectors])
-                terms.append(
-                    Weighted(undetected, search.beta * search.gamma, start=search.gamma_from, grows=True)
-                )
-            try:
-                delta = search(
-                    part,
-                    terms,
-                    seeds=[start.derive(f"csfnns/1/part/{i}") for start in starts],
-                    progress=_share(progress, i, len(windows)),
-                )
-            except torch.OutOfMemoryError as error:
-                hint = "Hide fewer pictures at once, or search on the processor: --device cpu."
-                raise SearchError(f"{self.device} has too little memory for this search.", hint) from error
-            for stego, cover, levels in zip(stegos, covers, delta.cpu(), strict=True):
-                stego[rows, columns] = cover[rows, columns] + levels.permute(1, 2, 0).numpy()
-        return stegos
+                weight = search.beta * search.gamma
+                terms.append(Weighted(undetected, weight, start=search.gamma_from, grows=True))
+            return terms
+
+        return search_parts(
+            covers,
+            [(part.rows, part.columns) for part in jobs[0][0].parts],
+            terms_of,
+            search,
+            seeds=[next(iter(each)).decoder for each in secrets],
+            device=self.device,
+            progress=progress,
+        )
 
     def extract(self, stego: Picture, cover: Picture, seeds: ReceiverSeeds) -> Decoded:
-        """Secret of one receiver. Raises NoMessageError when there is none for these seeds."""
+        """Secret of one receiver. Raises NoMessageError when there is none for these seeds.
+
+        Raises UsageError without the extra `network`, but for a profile `robust`.
+        """
         delta = perturbation(stego, cover)
         if not delta.any():
             hint = "Somebody may have sent the wrong file."
             raise NoMessageError("This is a cover as it was generated: nothing is hidden in it.", hint)
-        decoder = make_decoder(self.profile, seeds.decoder)
-        with torch.inference_mode():
-            output = decoder(_image(delta))[0].numpy()
+        output = decode(self.profile, seeds.decoder, delta)
         return make_codec(self.profile, seeds.header).decode(output)
 
-    def _job(self, seeds: ReceiverSeeds, secret: Picture) -> _Job:
+    def _job(self, seeds: ReceiverSeeds, secret: Picture) -> "_Job":
         decoder = make_decoder(self.profile, seeds.decoder)
         return _Job(decoder.parts(), make_codec(self.profile, seeds.header).encode(secret))
 
-    def _recovery(self, jobs: Sequence[_Job], i: int) -> Recovery:
+    def _recovery(self, jobs: "Sequence[_Job]", i: int) -> "Recovery":
         """Term of the i-th part of one receiver's job in each picture."""
-        parts = [job.parts[i] for job in jobs]
-        values, weights = zip(
-            *(job.target_of(part) for job, part in zip(jobs, parts, strict=True)), strict=True
-        )
-        decoder = Together([part.decoder for part in parts]).to(self.device)
+        import torch
+
+        from csfnns.decoders import Together
+        from csfnns.search import Recovery
+
+        values, weights = zip(*(job.target_of(i) for job in jobs), strict=True)
+        decoder = Together([job.parts[i].decoder for job in jobs]).to(self.device)
         return Recovery(decoder, torch.stack(values).to(self.device), torch.stack(weights).to(self.device))
 
 
-def _image(levels: npt.NDArray[Any]) -> torch.Tensor:
-    """Levels (H, W, 3) → float32 (1, 3, H, W), divided by 255."""
-    return torch.from_numpy(np.ascontiguousarray(levels.transpose(2, 0, 1)))[None].float() / 255
+@dataclass(frozen=True)
+class _Job:
+    """One secret to be hidden: the parts of its decoder, and what they shall put out."""
 
+    parts: "Sequence[Part]"
+    target: Target
 
-def _share(progress: Progress | None, i: int, parts: int) -> Progress | None:
-    """Progress of the i-th of some searches, told as progress of all."""
-    if progress is None:
-        return None
-    return lambda step, steps: progress(i * steps + step, parts * steps)
+    def target_of(self, i: int) -> "tuple[Tensor, Tensor]":
+        """Values and weights of the i-th part's outputs, (n,)."""
+        import torch
+
+        places = self.parts[i].places
+        there = slice(None) if places is None else places
+        values, weights = (torch.from_numpy(x).flatten() for x in (self.target.values, self.target.weights))
+        return values[there], weights[there]

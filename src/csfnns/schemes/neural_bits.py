@@ -13,33 +13,28 @@ a message changes the picture by what it needs, and a small one by little.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
 
 from csfnns.coding.ldpc import RATES, Ldpc
-from csfnns.decoders import Part, make_decoder
+from csfnns.decoders import decode, make_decoder
 from csfnns.errors import CapacityError, DamagedError, NoMessageError, UsageError
+from csfnns.extras import require
 from csfnns.payloads.bits import BitCodec
 from csfnns.payloads.seal import CHECK_BYTES, TAG_BYTES, open_header, seal, seal_header, unseal
 from csfnns.picture import Picture, check_picture
 from csfnns.profile import Profile
 from csfnns.schemes.base import ReceiverSeeds
-from csfnns.search import (
-    Channel,
-    Distortion,
-    Jpeg,
-    Progress,
-    Search,
-    SearchState,
-    Weighted,
-    check_device,
-    perturbation,
-)
+from csfnns.search import Channel, Jpeg, Progress, perturbation
 from csfnns.stream import SEED_BYTES, Seed
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from csfnns.decoders import Part
+    from csfnns.search import SearchState, Weighted
 
 Bits = npt.NDArray[np.uint8]
 
@@ -59,13 +54,13 @@ _BETAS = (2e-4, 4e-4, 6e-4, 1e-3)
 class Margin:
     """Term of the search: mean over all outputs of max(0, MARGIN - sign * D(δ))², nothing where no bit is."""
 
-    decoder: nn.Module
-    places: Tensor
+    decoder: "nn.Module"
+    places: "Tensor"
     """Outputs that carry a bit, (n,) int64."""
-    signs: Tensor
+    signs: "Tensor"
     """Theirs, (n,)."""
 
-    def __call__(self, state: SearchState) -> Tensor:
+    def __call__(self, state: "SearchState") -> "Tensor":
         """Values (N,)."""
         output = self.decoder(state.delta if state.received is None else state.received).flatten(1)
         short = (MARGIN - self.signs * output[:, self.places]).clamp(min=0)
@@ -74,7 +69,7 @@ class Margin:
 
 @dataclass(frozen=True)
 class NeuralBits:
-    """Bytes, exact or an error. All but the profile is the sender's affair."""
+    """Bytes, exact or an error. All but the profile is the sender's affair; receivers need no torch."""
 
     profile: Profile
     channel: Channel = JPEG
@@ -90,35 +85,41 @@ class NeuralBits:
             raise UsageError(f"The decoder {self.profile.decoder!r} carries no bits through a channel.", hint)
         if not 0 < self.strength < math.inf:
             raise UsageError(f"There is no strength {self.strength}.", "Give a factor such as 2.")
-        check_device(self.device)
+        if self.device != "cpu":
+            from csfnns.search import check_device
+
+            check_device(self.device)
 
     def embed(
         self, cover: Picture, payloads: Mapping[ReceiverSeeds, bytes], *, progress: Progress | None = None
     ) -> Picture:
         """Stego of the cover, uint8 (H, W, 3), with bytes of any kind for each receiver.
 
-        Two messages must not share seeds. Raises CapacityError, SearchError, UsageError and Cancelled. What survives
-        is not checked here: `losses` does.
+        Two messages must not share seeds. Raises CapacityError, SearchError, Cancelled, and UsageError without the
+        extra `network`. What survives is not checked here: `losses` does.
         """
+        require("network", "Hiding bytes that survive a channel")
+        from csfnns.schemes._searching import search_parts
+        from csfnns.search import Distortion, Search, Weighted
+
         check_picture(cover)
         jobs = self._jobs(payloads)
-        start = next(iter(payloads)).decoder
-        search = Search(steps=self.steps, epsilon=0.2, learning_rate=1.0, channel=self.channel)
-        image, stego = _image(cover), cover.copy()
-        windows = [(part.rows, part.columns) for part in jobs[0].parts]
-        for i, (rows, columns) in enumerate(windows):
-            terms = [Weighted(Distortion(), 1.0)]
-            terms += [
+
+        def terms_of(i: int) -> "list[Weighted]":
+            recovery = [
                 Weighted(job.term(i, self.device), self.strength * job.beta, grows=True) for job in jobs
             ]
-            delta = search(
-                image[:, :, rows, columns].to(self.device),
-                terms,
-                seeds=[start.derive(f"csfnns/1/part/{i}")],
-                progress=_share(progress, i, len(windows)),
-            )
-            stego[rows, columns] = cover[rows, columns] + delta[0].cpu().permute(1, 2, 0).numpy()
-        return stego
+            return [Weighted(Distortion(), 1.0), *recovery]
+
+        return search_parts(
+            [cover],
+            [(part.rows, part.columns) for part in jobs[0].parts],
+            terms_of,
+            Search(steps=self.steps, epsilon=0.2, learning_rate=1.0, channel=self.channel),
+            seeds=[next(iter(payloads)).decoder],
+            device=self.device,
+            progress=progress,
+        )[0]
 
     def extract(self, stego: Picture, cover: Picture, seeds: ReceiverSeeds) -> bytes:
         """Bytes for one receiver, from a picture as it arrived.
@@ -128,8 +129,7 @@ class NeuralBits:
         delta = perturbation(stego, cover)
         if not delta.any():
             raise NoMessageError("Nothing is hidden in this picture.", "Use the picture as it was sent.")
-        with torch.inference_mode():
-            output = make_decoder(self.profile, seeds.decoder)(_image(delta))[0].numpy()
+        output = decode(self.profile, seeds.decoder, delta)
         codec = self._codec
         word = _header_code(seeds).decode(codec.decode_header(output))
         header = b"" if word is None else np.packbits(word).tobytes()
@@ -234,7 +234,7 @@ class NeuralBits:
                 body.encode(seal(data, seeds.header, header), seeds),
             )
             parts = make_decoder(self.profile, seeds.decoder).parts()
-            jobs.append(_Job(parts, torch.from_numpy(signs), _BETAS[body.rate]))
+            jobs.append(_Job(parts, signs, _BETAS[body.rate]))
         return jobs
 
 
@@ -242,14 +242,16 @@ class NeuralBits:
 class _Job:
     """One receiver's bytes to be hidden: the parts of his decoder, and the signs that they shall put out."""
 
-    parts: Sequence[Part]
-    signs: Tensor
+    parts: "Sequence[Part]"
+    signs: npt.NDArray[np.float32]
     beta: float
 
     def term(self, i: int, device: str) -> Margin:
         """Term of the i-th part."""
-        part = self.parts[i]
-        signs = self.signs if part.places is None else self.signs[part.places]
+        import torch
+
+        part, whole = self.parts[i], torch.from_numpy(self.signs)
+        signs = whole if part.places is None else whole[part.places]
         places = torch.nonzero(signs)[:, 0]
         return Margin(part.decoder.to(device), places.to(device), signs[places].to(device))
 
@@ -306,15 +308,3 @@ def _header_code(seeds: ReceiverSeeds) -> Ldpc:
 
 def _bits(data: bytes) -> Bits:
     return np.unpackbits(np.frombuffer(data, np.uint8))
-
-
-def _image(levels: npt.NDArray[Any]) -> Tensor:
-    """Levels (H, W, 3) → float32 (1, 3, H, W), divided by 255."""
-    return torch.from_numpy(np.ascontiguousarray(levels.transpose(2, 0, 1)))[None].float() / 255
-
-
-def _share(progress: Progress | None, i: int, parts: int) -> Progress | None:
-    """Progress of the i-th of some searches, told as progress of all."""
-    if progress is None:
-        return None
-    return lambda step, steps: progress(i * steps + step, parts * steps)

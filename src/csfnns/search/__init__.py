@@ -1,10 +1,24 @@
-"""Steganographic perturbation search."""
+"""Steganographic perturbation search. Channels need NumPy alone; a search by gradients needs the extra `network`."""
 
-from csfnns.search.box import bounds
-from csfnns.search.channel import Channel, Jpeg, Transit, parse_channel, perturbation
-from csfnns.search.cost import clipped_cost, texture_cost
-from csfnns.search.objective import Distortion, Recovery, SearchState, Term, Undetected, Weighted
-from csfnns.search.sps import GAMMA, Progress, Search, check_device, preset
+from typing import TYPE_CHECKING
+
+from csfnns.extras import load_lazily
+from csfnns.search.channel import Channel, Jpeg, parse_channel, perturbation
+from csfnns.search.progress import Progress, part_of
+
+if TYPE_CHECKING:
+    from csfnns.search.box import bounds as bounds
+    from csfnns.search.objective import Distortion as Distortion
+    from csfnns.search.objective import Recovery as Recovery
+    from csfnns.search.objective import SearchState as SearchState
+    from csfnns.search.objective import Term as Term
+    from csfnns.search.objective import Undetected as Undetected
+    from csfnns.search.objective import Weighted as Weighted
+    from csfnns.search.sps import GAMMA as GAMMA
+    from csfnns.search.sps import Search as Search
+    from csfnns.search.sps import check_device as check_device
+    from csfnns.search.sps import preset as preset
+    from csfnns.search.transit import Transit as Transit
 
 __all__ = [
     "GAMMA",
@@ -21,9 +35,16 @@ __all__ = [
     "Weighted",
     "bounds",
     "check_device",
-    "clipped_cost",
     "parse_channel",
+    "part_of",
     "perturbation",
     "preset",
-    "texture_cost",
 ]
+
+_OBJECTIVE = ("Distortion", "Recovery", "SearchState", "Term", "Undetected", "Weighted")
+_SPS = ("GAMMA", "Search", "check_device", "preset")
+_HOMES = {"bounds": "box", "Transit": "transit"}
+
+__getattr__ = load_lazily(
+    __name__, _HOMES | dict.fromkeys(_OBJECTIVE, "objective") | dict.fromkeys(_SPS, "sps")
+)

@@ -5,11 +5,7 @@ from torch import Tensor
 
 
 class Adam:
-    """Moves `variable` in place. Equal to torch.optim.Adam, whose first use imports a compiler for a second or more.
-
-    A step is two calls: what changes with its number is computed on the host and put into tensors, so that the rest
-    can be recorded once and replayed on a GPU.
-    """
+    """Moves `variable` in place. Equal to torch.optim.Adam, whose first use imports a compiler for a second or more."""
 
     def __init__(
         self, variable: Tensor, *, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
@@ -18,25 +14,13 @@ class Adam:
         self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
         self._mean = torch.zeros_like(variable, requires_grad=False)
         self._square = torch.zeros_like(variable, requires_grad=False)
-        self._slope = torch.zeros((), dtype=variable.dtype, device=variable.device)
-        self._offset = torch.zeros_like(self._slope)
         self._steps = 0
 
-    @property
-    def state(self) -> tuple[Tensor, Tensor]:
-        """Running means of the gradient and of its square: what a step changes beside the variable."""
-        return self._mean, self._square
-
-    def begin(self, rate: float) -> None:
-        """Set the next step's number and learning rate."""
-        self._steps += 1
-        scale = (1 - self._beta1**self._steps) / rate
-        self._slope.fill_(-scale / (1 - self._beta2**self._steps) ** 0.5)
-        self._offset.fill_(-scale * self._epsilon)
-
     @torch.no_grad()
-    def step(self, gradient: Tensor) -> None:
-        """Take the step that was begun, down the gradient, of the variable's shape."""
+    def step(self, gradient: Tensor, rate: float) -> None:
+        """Take a step at a learning rate, down the gradient, of the variable's shape."""
+        self._steps += 1
         self._mean.lerp_(gradient, 1 - self._beta1)
         self._square.mul_(self._beta2).addcmul_(gradient, gradient, value=1 - self._beta2)
-        self._variable.addcdiv_(self._mean, torch.addcmul(self._offset, self._square.sqrt(), self._slope))
+        size = self._square.sqrt().div_((1 - self._beta2**self._steps) ** 0.5).add_(self._epsilon)
+        self._variable.addcdiv_(self._mean, size, value=-rate / (1 - self._beta1**self._steps))

@@ -16,10 +16,6 @@ class Space(Protocol):
 
     variable: Tensor
 
-    def prepare(self, progress: float) -> None:
-        """Do, before a step, what cannot be recorded with it."""
-        ...
-
     def delta(self, progress: float) -> Tensor:
         """δ in [-1, 1], (N, 3, H, W), differentiable in the variable; progress, from 0 to 1, tells rounding alone."""
         ...
@@ -40,9 +36,6 @@ class TanhBox:
     def __init__(self, cover: Tensor, epsilon: float) -> None:
         self.lower, self.upper = bounds(cover, epsilon)
         self.variable = torch.zeros_like(cover).requires_grad_()
-
-    def prepare(self, progress: float) -> None:
-        """Nothing to do."""
 
     def delta(self, progress: float) -> Tensor:
         """δ of the current z."""
@@ -71,9 +64,6 @@ class IntegerGrid:
         self.project()
         self.variable.requires_grad_()
         self._round_from = round_from
-
-    def prepare(self, progress: float) -> None:
-        """Nothing to do."""
 
     def delta(self, progress: float) -> Tensor:
         """δ = w / 255, rounded to whole levels once `progress` has reached `round_from`."""

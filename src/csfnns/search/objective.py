@@ -19,7 +19,7 @@ class SearchState:
     delta: Tensor
     """(N, 3, H, W) in [-1, 1], with the graph of the search's variable: what the stego differs by."""
     received: Tensor | None = None
-    """The same as receivers see it behind the channel (channel.py); None where that is `delta`."""
+    """The same as receivers see it behind the channel (transit.py); None where that is `delta`."""
 
 
 class Term(Protocol):
@@ -47,15 +47,11 @@ class Weighted:
 
 
 class Distortion:
-    """Mean square of δ: the first term of Eq. 3, as the authors' code has it. `cost` weights it where it is given."""
-
-    def __init__(self, cost: Tensor | None = None) -> None:
-        self.cost = cost  # (N, 1 or 3, H, W)
+    """Mean square of δ: the first term of Eq. 3, as the authors' code has it."""
 
     def __call__(self, state: SearchState) -> Tensor:
-        """Mean of cost * δ², (N,)."""
-        square = state.delta.square()
-        return (square if self.cost is None else square * self.cost).mean((1, 2, 3))
+        """Mean of δ², (N,)."""
+        return state.delta.square().mean((1, 2, 3))
 
 
 class Recovery:
@@ -95,8 +91,8 @@ def evaluate(terms: Sequence[Weighted], state: SearchState, progress: float) -> 
     return [(each, each.term(state)) for each in terms if each.active(progress)]
 
 
-def total(values: Sequence[tuple[Weighted, Tensor]], factor: Tensor | float = 1.0) -> Tensor:
-    """Sum of weighted terms over the batch, a scalar; `factor`, a number, multiplies the weights that grow."""
+def total(values: Sequence[tuple[Weighted, Tensor]], factor: float = 1.0) -> Tensor:
+    """Sum of weighted terms over the batch, a scalar; `factor` multiplies the weights that grow."""
     weights = [each.weight * (factor if each.grows else 1.0) for each, _ in values]
     return torch.stack([w * value for w, (_, value) in zip(weights, values, strict=True)]).sum(
         dtype=torch.float32

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from csfnns.errors import UsageError
+from csfnns.extras import require
 from csfnns.files import write_result
 from csfnns.picture import Picture, check_picture
 from csfnns.steganalysis.base import F64
@@ -127,6 +128,7 @@ class Deep:
     @classmethod
     def load(cls, path: Path, *, detector: str | None = None, device: str = "cpu") -> Self:
         """Detector that `save` wrote, and of that name if one is given. Raises UsageError for other files."""
+        require("network", "A trained network")
         from safetensors import SafetensorError, safe_open
 
         if not path.is_file():
@@ -212,6 +214,7 @@ def make_network(name: str, seed: int) -> "Network":
     It takes float32 levels 0…255, (N, 3, H, W) with sides of at least 16, and gives logits (N, 2): cover, stego.
     Raises UsageError for an unknown name.
     """
+    require("network", f"The network {_known(name)!r}")
     import torch
 
     from csfnns.steganalysis.siastegnet import SiaStegNet
@@ -222,7 +225,7 @@ def make_network(name: str, seed: int) -> "Network":
     classes = dict(zip(NETWORKS, (XuNet, YeNet, SiaStegNet, SrNet), strict=True))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return classes[_known(name)]()
+        return classes[name]()
 
 
 def learn(
@@ -243,6 +246,7 @@ def learn(
     pairs, too few, smaller than the crop, for a state or a start that belongs to something else, and where the training
     diverges.
     """
+    require("network", "Training a network")
     from csfnns.steganalysis import learning
 
     pairs = learning.Pairs.check(covers, stegos, groups, lesson)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from csfnns.errors import UsageError
+from csfnns.extras import require
 from csfnns.files import write_result
 from csfnns.picture import Picture, check_picture
 from csfnns.steganalysis._ensemble import MEMBERS, Ensemble
@@ -103,6 +104,7 @@ class Spam:
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Write a safetensors file, whole or not at all. Raises UsageError for a name that is taken or closed."""
+        require("network", "A file of a SPAM model")
         from safetensors.numpy import save
 
         tensors = {"weights": self.ensemble.weights, "thresholds": self.ensemble.thresholds}
@@ -112,6 +114,7 @@ class Spam:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Detector that `save` wrote. Raises UsageError for other files."""
+        require("network", "A file of a SPAM model")
         from safetensors import SafetensorError, safe_open
 
         try:
