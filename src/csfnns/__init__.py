@@ -46,7 +46,7 @@ _HOMES = {
         "RevealedFile",
         "add_grain",
         "capacity",
-    "capacity_pictures",
+        "capacity_pictures",
         "capacity_pictures",
         "capacity_surviving",
         "hide",

@@ -103,7 +103,9 @@ def hide(
     files = [source for source in sources.values() if isinstance(source, (str, os.PathLike))]
     trellis = _trellis(key.profile, target_recovered, target_stego, balance)
     wishes = Wishes(send_as, exact, trellis is not None)
-    network = key.profile.is_network and not exact and send_as != "file" and all(map(is_picture, sources.values()))
+    network = (
+        key.profile.is_network and not exact and send_as != "file" and all(map(is_picture, sources.values()))
+    )
     if not network:
         _refuse_network_options(evade, gamma, search, key.profile)
         way: Way = choose_way(
@@ -123,7 +125,9 @@ def hide(
     else:
         if quality is not None or grain:
             reason = f"A picture of a key of profile {key.profile.name!r} goes by a search."
-            raise UsageError(reason, "Leave --quality and --grain out, or send the picture's own bytes: --exact.")
+            raise UsageError(
+                reason, "Leave --quality and --grain out, or send the picture's own bytes: --exact."
+            )
         way = _network(key.profile, _suffix(out), search, survive, evade, gamma, device, progress)
     path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files, jpeg=True)
     _check_wrong_keys_show(key.profile)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 
+from csfnns.coding import SLOTS
 from csfnns.errors import CapacityError, PictureError
 from csfnns.picture import READABLE, Picture, fit, read_picture
 from csfnns.results import MethodName
@@ -33,6 +34,7 @@ LEAST_PSNR = 20.0
 """A picture that the receiver would get below this many dB is not sent."""
 
 SendAs = Literal["picture", "file"]
+_MOST_BYTES = 0.11  # for each sub-pixel, at 56 dB, less than which no cover has room for
 _RATIO = 30  # bytes of pixels that a lossless copy has one byte for, at most, in drawings
 
 
@@ -118,8 +120,7 @@ def candidates(
 ) -> Iterator[dict[str, Prepared]]:
     """What may go into a cover, best first: the next is for where one does not fit. Raises CapacityError."""
     if isinstance(way, Pixels) and not way.grain:
-        chooser = _Chooser(way, cover, len(secrets), wishes)
-        yield {name: chooser.choose(secret) for name, secret in secrets.items()}
+        yield _Chooser(way, cover, secrets, wishes).choose()
         return
     forced = wishes.send_as == "picture" and wishes.exact
     own = {name: _exactly(secret) for name, secret in secrets.items() if not forced or secret.picture is None}
@@ -137,61 +138,88 @@ def candidates(
 class _Chooser:
     """Chooses for a lossless stego."""
 
-    def __init__(self, way: Pixels, cover: Picture, receivers: int, wishes: Wishes) -> None:
+    def __init__(self, way: Pixels, cover: Picture, secrets: Mapping[str, Secret], wishes: Wishes) -> None:
         from csfnns.schemes.trellis import Trellis
 
-        self._way, self._cover, self._receivers, self._wishes = way, cover, receivers, wishes
+        self._way, self._cover, self._secrets, self._wishes = way, cover, secrets, wishes
         self._trellis = way.trellis or Trellis()
         self._stego = self._trellis.quality.stego or 56.0
-        self._room: dict[float, int] = {}
 
-    def choose(self, secret: Secret) -> Prepared:
-        """How one secret goes. Raises CapacityError."""
-        picture, wishes = secret.picture, self._wishes
-        if picture is None or wishes.send_as == "file":
+    def choose(self) -> dict[str, Prepared]:
+        """How each secret goes. Raises CapacityError."""
+        # What takes little comes first, and leaves the rest of the cover to pictures.
+        small = {name: found for name, each in self._secrets.items() if (found := self._small(each))}
+        others = [name for name in self._secrets if name not in small]
+        taken = sum(
+            max(1, round(SLOTS * len(each.payload) / max(self._room(self._stego), 1)))
+            for each in small.values()
+        )
+        share = max(SLOTS - taken, len(others)) / SLOTS / max(len(others), 1)
+        chosen = {name: self._picture(self._secrets[name], share) for name in others}
+        return {name: small.get(name) or chosen[name] for name in self._secrets}
+
+    def _small(self, secret: Secret) -> Prepared | None:
+        """Secret that goes byte for byte whatever else there is; None for one that need not. Raises CapacityError."""
+        if secret.picture is None or self._wishes.send_as == "file":
             own = _exactly(secret)
             if not self._way.has_room([len(own.payload)]):
                 raise self._way.too_much(len(own.payload))
             return own
+        if self._wishes.exact or self._wishes.targets or self._wishes.send_as == "picture":
+            return None
+        shortest = self._shortest(secret)
+        fits = shortest is not None and len(shortest.payload) * len(self._secrets) <= self._room(EXACT_STEGO)
+        return shortest if fits else None
+
+    def _picture(self, secret: Secret, share: float) -> Prepared:
+        """How a picture goes in a share of the cover. Raises CapacityError."""
+        picture, wishes = secret.picture, self._wishes
+        assert picture is not None
         if wishes.exact:
-            if wishes.send_as != "picture":
-                own = _exactly(secret)
-                if self._way.has_room([len(own.payload)] * self._receivers):
-                    return own
-            return _as_avif(secret, self._room_at(self._stego))
+            own = _exactly(secret)
+            if wishes.send_as != "picture" and self._way.has_room([len(own.payload)] * len(self._secrets)):
+                return own
+            return _as_avif(secret, int(share * self._room(self._stego)))
         by_trellis = Prepared("trellis", picture, secret)
         if wishes.send_as == "picture" or wishes.targets:
             return by_trellis
-        shortest = self._shortest(secret)
-        if shortest is not None and len(shortest.payload) <= self._room_at(EXACT_STEGO):
-            return shortest
-        forecast = self._trellis.forecast(self._cover.size // self._receivers, picture)
+        forecast = self._trellis.forecast(int(share * self._cover.size), picture)
         if forecast.clear:
             return by_trellis
-        if shortest is not None and len(shortest.payload) <= self._room_at(self._stego):
+        room = int(share * self._room(self._stego))
+        shortest = self._shortest(secret)
+        if shortest is not None and len(shortest.payload) <= room:
             return shortest
-        if forecast.psnr >= LEAST_PSNR + 20:  # nobody would see what AVIF does better
+        found = _best_avif(picture, room, secret.name)
+        if found is None or found[1] <= forecast.psnr:
             return by_trellis
-        still = _best_avif(picture, self._room_at(self._stego), secret.name)
-        if still is None or still[1] <= forecast.psnr:
-            return by_trellis
-        return replace(still[0], secret=secret)
+        return replace(found[0], secret=secret)
 
-    def _room_at(self, stego: float) -> int:
-        if stego not in self._room:
-            self._room[stego] = self._way.room_at(self._cover, self._receivers, stego)
-        return self._room[stego]
+    def _room(self, stego: float) -> int:
+        """Bytes in all that leave the stego at this PSNR in dB."""
+        return self._rooms[stego]
+
+    @cached_property
+    def _rooms(self) -> dict[float, int]:
+        return self._way.direct.capacity(self._cover, [self._stego, EXACT_STEGO]).at
 
     def _shortest(self, secret: Secret) -> Prepared | None:
         """Its own bytes or a lossless copy, whichever is shorter; None where neither can fit."""
-        most = self._room_at(self._stego)
+        most = int(self._cover.size * _MOST_BYTES)
         found = []
-        if secret.content is not None and len(secret.content) <= 2 * most:
+        if secret.content is not None and len(secret.content) <= most:
             found.append(_exactly(secret))
         assert secret.picture is not None
-        if secret.picture.size <= _RATIO * most:
+        if secret.picture.size <= _RATIO * most and _is_plain(secret.picture, most):
             found.append(_exactly(replace(secret, content=None)))
         return min(found, key=lambda each: len(each.payload), default=None)
+
+
+def _is_plain(picture: Picture, most: int) -> bool:
+    """Whether a lossless copy may have so few bytes: a fast compressor makes a drawing small, and a photograph not."""
+    import zlib
+
+    return picture.size <= 2 * most or len(zlib.compress(picture.tobytes(), 1)) <= 2 * most
 
 
 def _exactly(secret: Secret) -> Prepared:
@@ -252,6 +280,3 @@ def _read_file(path: Path) -> bytes:
             return file.read(MAX_CONTENT + 1)
     except OSError as error:
         raise PictureError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
-
-
-

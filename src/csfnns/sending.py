@@ -52,9 +52,7 @@ class Sending:
 
     def _candidates(self) -> "list[dict[str, Prepared]] | object":
         if isinstance(self.way, Network):
-            return [
-                {name: Prepared("network", each.picture, each) for name, each in self.secrets.items()}
-            ]
+            return [{name: Prepared("network", each.picture, each) for name, each in self.secrets.items()}]
         return candidates(self.way, self.cover, self.secrets, self.wishes)
 
     def _payloads(self, prepared: Mapping[str, Prepared]) -> "dict[ReceiverSeeds, Payload]":
@@ -68,32 +66,31 @@ class Sending:
         survives: dict[str, dict[str, Figures | None]] = {}
         for case, picture in self.way.behind(stego, np.random.default_rng(self.message)):
             survives[case] = {
-                name: self._figures(Arrived(picture), name, each, f" behind {case}")
+                name: self._figures(self._extracted(Arrived(picture), name), name, each, f" behind {case}")
                 for name, each in prepared.items()
             }
         figures = compare(self.way.plain(self.cover), stego)
         return Hidden(stego, self.message, figures, receivers, self.way.carrier, survives, data)
 
     def _arrival(self, arrived: Arrived, name: str, prepared: Prepared) -> Arrival:
-        secret = prepared.secret
-        if prepared.file is not None:
-            self._figures(arrived, name, prepared, "")
-            if secret.picture is None:
-                return Arrival("exact", None, None, None, None, prepared.file)
-            shown = read_picture(prepared.file.content)
-            figures = None if prepared.method == "exact" else _compare_fitted(shown, secret.picture)
-        else:
-            figures = self._figures(arrived, name, prepared, "")
-            shown = self._extracted(arrived, name).grid  # type: ignore[union-attr]
-        height, width = shown.shape[:2]
-        original = secret.original if secret.original is not None else secret.picture
-        assert original is not None
-        whole = psnr(fit(shown, *original.shape[:2]), original)
-        return Arrival(prepared.method, width, height, figures, whole, prepared.file)
-
-    def _figures(self, arrived: Arrived, name: str, prepared: Prepared, where: str) -> Figures | None:
-        """A picture as it arrives, against the secret; None for bytes, which must arrive exactly. Raises SearchError."""
+        secret, file = prepared.secret, prepared.file
         found = self._extracted(arrived, name)
+        figures = self._figures(found, name, prepared, "")
+        if file is not None and secret.picture is None:
+            return Arrival("exact", None, None, None, None, file)
+        shown = found.grid if file is None else read_picture(file.content)  # type: ignore[union-attr]
+        if prepared.method == "avif":
+            assert secret.picture is not None
+            figures = compare(shown, fit(secret.picture, *shown.shape[:2]))
+        assert secret.original is not None
+        height, width = shown.shape[:2]
+        whole = psnr(fit(shown, *secret.original.shape[:2]), secret.original)
+        return Arrival(prepared.method, width, height, figures, whole, file)
+
+    def _figures(
+        self, found: "bytes | Decoded | None", name: str, prepared: Prepared, where: str
+    ) -> Figures | None:
+        """A picture as it arrives, against the secret; None for bytes, which must arrive exactly. Raises SearchError."""
         if isinstance(prepared.payload, bytes):
             if found != prepared.payload:
                 hint = "Try again; if it happens twice, check this computer's memory."
@@ -126,8 +123,3 @@ class Sending:
             return self.way.extract(arrived, self.cover, seeds_of(self.key, name, self.message))
         except DamagedError:
             return None
-
-
-def _compare_fitted(shown: Picture, picture: Picture) -> Figures:
-    """Figures of a picture that may have been scaled down."""
-    return compare(shown, fit(picture, *shown.shape[:2]))

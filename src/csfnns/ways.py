@@ -162,11 +162,8 @@ class Pixels:
         """Bytes that an AVIF for each of so many receivers may have."""
         if self.grain:
             return _share(self.direct.capacity(cover, ()).most, receivers)
-        return self.room_at(cover, receivers, AVIF_STEGO["pixels"])
-
-    def room_at(self, cover: Picture, receivers: int, stego: float) -> int:
-        """Bytes of each of so many receivers that leave the stego at this PSNR in dB."""
-        return _share(self.direct.capacity(cover, [stego]).at[stego], receivers)
+        level = AVIF_STEGO["pixels"]
+        return _share(self.direct.capacity(cover, [level]).at[level], receivers)
 
     def embed(self, cover: Picture, payloads: "Mapping[ReceiverSeeds, Payload]") -> bytes:
         """File to send. Raises CapacityError, SearchError, UsageError and Cancelled."""

@@ -77,7 +77,8 @@ def _locator(syndromes: Sequence[int]) -> list[int]:
         shifted = [0] * gap + [_times(factor, p) for p in previous]
         size = max(len(current), len(shifted))
         changed = [
-            (current[k] if k < len(current) else 0) ^ (shifted[k] if k < len(shifted) else 0) for k in range(size)
+            (current[k] if k < len(current) else 0) ^ (shifted[k] if k < len(shifted) else 0)
+            for k in range(size)
         ]
         if 2 * length <= i:
             previous, last, gap, length = current, discrepancy, 1, i + 1 - length

@@ -45,7 +45,15 @@ PIECE, LEAST_PIECE, SIDE_BY_SIDE = 2048, 256, 16
 
 _TABLE = 1 << 16
 _HEAVY = 1 / 20  # so many numbers of the table are three times as large: few changes then reach far values
-_MEMORY = (16, 16, 8, 8, 8, 8, 4)  # of levels 0, 1, … and all above: what changes on the way spreads less at high levels
+_MEMORY = (
+    16,
+    16,
+    8,
+    8,
+    8,
+    8,
+    4,
+)  # of levels 0, 1, … and all above: what changes on the way spreads less at high levels
 _EXACT = Context(prec=60)
 
 

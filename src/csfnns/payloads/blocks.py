@@ -77,7 +77,9 @@ class PictureModel:
     def from_bytes(cls, data: bytes) -> "PictureModel":
         """Undo `to_bytes`. Raises NoMessageError for a later version, DamagedError for what nobody writes."""
         if not data or data[0] != VERSION:
-            raise NoMessageError(f"The message is a picture of version {data[:1].hex()}, unknown here.", "Update csfnns.")
+            raise NoMessageError(
+                f"The message is a picture of version {data[:1].hex()}, unknown here.", "Update csfnns."
+            )
         colours, number = (data[1], data[2]) if len(data) > 2 else (0, 0)
         rest = data[3 + colours :]
         if colours not in (1, 3) or not 1 <= number <= CLASSES or len(rest) < 8:
@@ -317,7 +319,9 @@ def _predictions(table: U8) -> Iterator[int]:
 
 
 def _damaged() -> DamagedError:
-    return DamagedError("The message is no picture that csfnns hides.", "Ask for it again, with the sender's version.")
+    return DamagedError(
+        "The message is no picture that csfnns hides.", "Ask for it again, with the sender's version."
+    )
 
 
 def _shifted(values: I64, bits: int) -> F64:

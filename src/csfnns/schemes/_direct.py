@@ -221,7 +221,9 @@ class SharedPart:
         for rate in range(low, RATES, _STEP):
             if self._part.write(delta, rate, stop=False):
                 return self._part.density(rate)
-        raise CapacityError("This is more than the cover holds.", "Send less, or make a key with a larger --size.")
+        raise CapacityError(
+            "This is more than the cover holds.", "Send less, or make a key with a larger --size."
+        )
 
 
 def _find_header(places: Places, delta: Changes, seed: Seed) -> tuple[bytes, int]:

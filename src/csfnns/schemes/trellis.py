@@ -43,23 +43,26 @@ U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 F64 = npt.NDArray[np.float64]
 
-STATES: dict[viterbi.Form, int] = {"c": 2048, "numpy": 256}
+STATES: dict[viterbi.Form, int] = {"c": 4096, "numpy": 256}
 """States of the decoder that a sender grows: more are better and slower. Receivers read the number."""
 COST_EXPONENT = 0.5
 """Prices of changes follow HILL's cost to this power: 0 is the least change, more goes further into the texture."""
 CLOSE = 0.1
 """dB within which a target is met."""
-SEARCHES = 4
-"""Full searches at most."""
+SAMPLES, SEARCHES = 2, 2
+"""Searches with a sample of the coefficients, to learn what searches reach, and then with all of them, at most."""
 
 _CHECK, _SEAL = 6, 8
 _HEAD = 1 + 2 + 1 + _CHECK + _SEAL
 _HEAD_CHECKS = 10  # bytes: ±1 on 0.1 % of the sub-pixels is a wrong byte in 33
 _CHUNK = 180  # bytes of the tables in a word, at most
 _QUALITY_STEPS = 4  # a dB
-_SAMPLE = 8
+_SAMPLE = 6
 _LEAST_SAMPLE = 4000  # coefficients
-_SHARE, _EFFICIENCY = 1.0, 0.65  # of D, and of the law of Gaussian sources: what a search reaches, before one is known
+_SHARE, _EFFICIENCY = (
+    0.85,
+    0.7,
+)  # of D, and of the law of Gaussian sources: what a search reaches, before one is known
 _THRIFT = 0.85  # of the price that the bound's best trade-off has
 _FILLER_HEIGHT, _FILLER_UNIT = 8, 16
 _UNEVEN = 0.015  # by which the change rates of receivers may differ
@@ -83,7 +86,9 @@ class Quality:
     def __post_init__(self) -> None:
         given = [each for each in (self.stego, self.recovered) if each is not None]
         if not given or not all(20 <= each <= 90 for each in given):
-            raise UsageError("A target must be a PSNR in 20…90 dB.", "Give one for the stego, the secret or both.")
+            raise UsageError(
+                "A target must be a PSNR in 20…90 dB.", "Give one for the stego, the secret or both."
+            )
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,9 @@ class Trellis:
     def forecast(self, places: int, secret: Picture) -> "Forecast":
         """What this quality will bring of a secret in so many sub-pixels, about: without a search, and within half a dB."""
         analysis = _analysed(secret, places)
-        header = parity.PLACES * (_HEAD + _HEAD_CHECKS + _protected(len(analysis.model(MOST_WATER // 2).to_bytes())))
+        header = parity.PLACES * (
+            _HEAD + _HEAD_CHECKS + _protected(len(analysis.model(MOST_WATER // 2).to_bytes()))
+        )
         if places - header < _LEAST_BODY:
             return Forecast(0.0, False)
         density = densities(analysis.bits / ((places - header) * _EFFICIENCY)) + header / 16 / places
@@ -154,7 +161,8 @@ class Trellis:
             if found is not None:
                 return found
         raise NoMessageError(
-            "This key finds no picture here.", "Check that it is the right key and that the picture arrived unchanged."
+            "This key finds no picture here.",
+            "Check that it is the right key and that the picture arrived unchanged.",
         )
 
 
@@ -190,7 +198,9 @@ class _Part:
         self._share, self._efficiency, self._offset = _SHARE, _EFFICIENCY, 0.0
         self._tables = len(self._model_bytes(MOST_WATER // 2, 0))
         if self.places < _LEAST_BODY:
-            raise CapacityError("This cover is too small for the picture.", "Make a key with a larger --size.")
+            raise CapacityError(
+                "This cover is too small for the picture.", "Make a key with a larger --size."
+            )
 
     @property
     def places(self) -> int:
@@ -231,11 +241,11 @@ class _Part:
         decoder = TrellisDecoder.grow(self._layout.seeds.decoder, heights, water, places, self._states)
         body = self._rest[-places:]
         delta, values = self._search(decoder, where, body, density, None)
-        self._learn(water, where, values, float((delta != 0).mean()), places, self.analysis.bits[water] / _SAMPLE)
+        self._learn(
+            water, where, values, float((delta != 0).mean()), places, self.analysis.bits[water] / _SAMPLE
+        )
 
-    def search(
-        self, water: int, filler: int, density: float, progress: Progress | None
-    ) -> _Found:
+    def search(self, water: int, filler: int, density: float, progress: Progress | None) -> _Found:
         """Search once with everything."""
         model = self.analysis.model(water)
         tables = self._model_bytes(water, filler)
@@ -260,7 +270,9 @@ class _Part:
         """Sub-pixels of the body."""
         body = self._rest[parity.PLACES * _protected(len(tables)) :]
         if len(body) < _LEAST_BODY:
-            raise CapacityError("This cover is too small for the picture.", "Make a key with a larger --size.")
+            raise CapacityError(
+                "This cover is too small for the picture.", "Make a key with a larger --size."
+            )
         return body
 
     def write(self, delta: I8, found: _Found) -> None:
@@ -349,9 +361,10 @@ class _Message:
 
     def stego(self) -> Picture:
         """Search until the quality is met. Raises SearchError where it cannot be, if it must."""
-        density, waters = self._plan()
-        for part, water in zip(self._parts.values(), waters, strict=True):
-            part.sample(water, density)
+        for _ in range(SAMPLES):
+            density, waters = self._plan()
+            for part, water in zip(self._parts.values(), waters, strict=True):
+                part.sample(water, density)
         best: tuple[float, I8, float, float] | None = None
         for _ in range(SEARCHES):
             density, waters = self._plan()
@@ -474,7 +487,9 @@ class _Layout:
 
     def prices(self, places: I32, price: float, exponent: float) -> tuple[U16, U16]:
         """Prices of a step up and of a step down, (n,) each: by HILL's cost, and none out of black or white."""
-        prices = price * (self._shared.costs[places] ** np.float32(exponent) if exponent else np.ones(len(places)))
+        prices = price * (
+            self._shared.costs[places] ** np.float32(exponent) if exponent else np.ones(len(places))
+        )
         prices = np.clip(np.rint(prices), 1, viterbi.DEAREST).astype(np.uint16)
         levels = self._levels[places]
         forbidden = np.uint16(viterbi.FORBIDDEN)
@@ -532,9 +547,7 @@ def _header(layout: _Layout, places: I32, room: I32, head: bytes, tables: bytes)
     )
 
 
-def _grow(
-    seeds: ReceiverSeeds, tables: bytes, heights: U8, water: int, places: int
-) -> TrellisDecoder | None:
+def _grow(seeds: ReceiverSeeds, tables: bytes, heights: U8, water: int, places: int) -> TrellisDecoder | None:
     """The decoder, from the key and the tables; None where there is nothing to decode. Raises DamagedError."""
     states, filler = 1 << tables[0], int.from_bytes(tables[1:3], "big") * _FILLER_UNIT
     heights = np.concatenate([heights, np.full(filler, _FILLER_HEIGHT, np.uint8)])

@@ -122,13 +122,25 @@ def _run_c(
         first, last = starts[piece], starts[piece + 1]
         a, b = ends[piece], ends[piece + 1]
         changes = np.empty(last - first, np.int8)
-        arrays = (up[first:last], down[first:last], level.moves, due[a:b], aims[a:b], offsets[a:b], table, changes)
+        arrays = (
+            up[first:last],
+            down[first:last],
+            level.moves,
+            due[a:b],
+            aims[a:b],
+            offsets[a:b],
+            table,
+            changes,
+        )
         size = last - first
         if getattr(_room, "size", 0) < size * states:
-            _room.size, _room.arrays = size * states, (
-                np.empty(4 * states, np.uint16),
-                np.empty(size * states, np.uint8),
-                np.empty(size * states // 2, np.uint8),
+            _room.size, _room.arrays = (
+                size * states,
+                (
+                    np.empty(4 * states, np.uint16),
+                    np.empty(size * states, np.uint8),
+                    np.empty(size * states // 2, np.uint8),
+                ),
             )
         if len(_room.arrays[0]) < 4 * states:
             _room.arrays = (np.empty(4 * states, np.uint16), *_room.arrays[1:])
@@ -203,7 +215,9 @@ def _charge(
     """Add the errors of the coefficients first…last-1 to the states of their pieces; a piece can have several."""
     while first < last:
         here = piece[first:last]
-        once = np.flatnonzero(np.r_[True, here[1:] != here[:-1]]) if last - first > 1 else np.zeros(1, np.int64)
+        once = (
+            np.flatnonzero(np.r_[True, here[1:] != here[:-1]]) if last - first > 1 else np.zeros(1, np.int64)
+        )
         # The first of each piece now, the others in the next rounds: they are in order of their pieces.
         rows = here[once]
         error = (aim[first:last][once, None] - windows[offset[first:last][once]]).astype(np.int32)
