@@ -93,6 +93,19 @@ def _as_arguments(arguments: Sequence[object]) -> Iterator[None]:
         sys.argv = before
 
 
+def make_method(name: str, bpp: str, side: int, steps: int | None = None) -> tuple[Any, int]:
+    """Scheme of a method of the tables, for covers of that side, and the side of its secrets.
+
+    `steps` are those of its search; None for its own.
+    """
+    from csfnns.experiments.base import Case
+    from csfnns.experiments.methods import METHODS, Setting, grid_side
+
+    case = Case("one", "one secret", bpp=bpp)  # type: ignore[arg-type]  # parsers allow no others
+    method = METHODS[name]
+    return method.build(method.profile(case, side), Setting(side, steps, "cpu"), []), grid_side(side, case)
+
+
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Columns as wide as their longest cell: the first to the left, the others to the right."""
     cells = [list(head), *([_cell(value) for value in row] for row in rows)]

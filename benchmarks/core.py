@@ -1,6 +1,6 @@
 """Fidelity and time of the profiles on real pairs: the i-th cover of covers/eval with the i-th secret.
 
-Secrets are resized to the decoder's grid by Pillow's LANCZOS; nothing is denoised; figures are of files as
+Secrets are resized by Pillow's LANCZOS, at 6 bits a pixel to 256x256; nothing is denoised; figures are of files as
 written and read back. `paper` runs the authors' 1500 steps and takes minutes a picture. Every pair is written
 down as it ends, and a run that was stopped goes on where it was.
 """
@@ -8,19 +8,16 @@ down as it ends, and a run that was stopped goes on where it was.
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common import Log, make_parser, pairs, print_table, save
+from common import Log, make_method, make_parser, pairs, print_table, save
 from csfnns.measure import compare
 from csfnns.output import write_picture
 from csfnns.picture import fit, read_picture
-from csfnns.profile import Profile, make_profile
-from csfnns.schemes import CsFnns, ReceiverSeeds
-from csfnns.search import preset
+from csfnns.schemes import ReceiverSeeds
 from csfnns.stream import Seed
 
 FIGURES = ("stego", "stego_ssim", "recovered", "recovered_ssim", "seconds")
@@ -28,17 +25,13 @@ BARS = {"paper": (41.5, 27.0), "standard": (47.0, 33.0)}
 SPEEDUP, SECONDS = 12.0, 40.0
 
 
-def measure_pair(
-    profile: Profile, cover_path: Path, secret_path: Path, seed: int, **changes: Any
-) -> dict[str, Any]:
-    """Hide and reveal one pair through a file; figures in dB, time for everything but reading the pictures.
-
-    `changes` replace settings of the profile's search.
-    """
-    cover, secret = read_picture(cover_path), fit(read_picture(secret_path), *profile.secret_size)
+def measure_pair(name: str, bpp: str, cover_path: Path, secret_path: Path, seed: int) -> dict[str, Any]:
+    """Hide and reveal one pair through a file; figures in dB, time for everything but reading the pictures."""
+    cover = read_picture(cover_path)
+    scheme, side = make_method(name, bpp, cover.shape[0])
+    secret = fit(read_picture(secret_path), side, side)
     root = Seed(seed.to_bytes(32, "big")).derive(f"benchmark/{cover_path.name}/{secret_path.name}")
     seeds = ReceiverSeeds(root.derive("decoder"), root.derive("header"))
-    scheme = CsFnns(profile, replace(preset(profile), **changes))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "stego.png"
         started = time.perf_counter()
@@ -71,9 +64,7 @@ def main() -> int:
         if (name, i) in done:
             continue
         paths = pairs(arguments.data, arguments.secrets, i + 1)[i]
-        row = {"profile": name, "pair": i} | measure_pair(
-            make_profile(name, bpp=arguments.bpp), *paths, arguments.seed
-        )
+        row = {"profile": name, "pair": i} | measure_pair(name, arguments.bpp, *paths, arguments.seed)
         done[name, i] = log.add(row)
         print(f"{name} pair {i}: " + ", ".join(f"{key} {row[key]:.4g}" for key in FIGURES), flush=True)
     return report(done, counts, arguments)

@@ -1,4 +1,4 @@
-"""Recovered pictures with and without the receiver's denoiser, in each profile and capacity, on real pairs.
+"""Recovered pictures with and without the receiver's denoiser, in the network's profiles, on real pairs.
 
 The i-th cover of covers/eval with the i-th secret, resized to the decoder's grid by Pillow's LANCZOS. The column `clean`
 is the secret itself, denoised. `paper` runs the authors' 1500 steps and takes minutes a picture. What was recovered is kept
@@ -37,19 +37,19 @@ def main() -> int:
     parser = make_parser(__doc__)
     parser.add_argument("--secrets", default="imagenet", choices=("imagenet", "coco", "celebahq"))
     parser.add_argument("--bpp", nargs="+", default=["24", "6", "1.5"], choices=("24", "6", "1.5"))
-    parser.add_argument("--pairs", type=int, default=10, help="pairs for standard (default %(default)s)")
+    parser.add_argument("--pairs", type=int, default=10, help="pairs for robust (default %(default)s)")
     parser.add_argument("--paper-pairs", type=int, default=2, help="pairs for paper (default %(default)s)")
     arguments = parser.parse_args()
-    counts = {"standard": arguments.pairs, "paper": arguments.paper_pairs}
+    counts = {"robust": arguments.pairs, "paper": arguments.paper_pairs}
     if arguments.quick:
-        counts = {"standard": 1, "paper": 0}
+        counts = {"robust": 1, "paper": 0}
 
     log = Log(f"denoiser-{arguments.secrets}", arguments)
     kept = {(row["profile"], row["bpp"], row["pair"]): row for row in log.rows}
     folder = (arguments.out or ROOT / "runs" / f"denoiser-{arguments.secrets}.json").with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
-    for name, bpp in [(name, bpp) for name in counts for bpp in arguments.bpp]:
+    for name, bpp in [("robust", "1.5"), *(("paper", bpp) for bpp in arguments.bpp)]:
         profile = make_profile(name, bpp=bpp)
         for i, paths in enumerate(pairs(arguments.data, arguments.secrets, counts[name])):
             if (name, bpp, i) not in kept:

@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from common import Log, make_parser, pictures, print_table, save
+from common import Log, make_method, make_parser, pictures, print_table, save
 from csfnns.errors import NoMessageError
 from csfnns.measure import compare
 from csfnns.output import write_picture
 from csfnns.picture import fit, read_picture
-from csfnns.profile import make_profile
-from csfnns.schemes import CsFnns, ReceiverSeeds
+from csfnns.schemes import ReceiverSeeds, Scheme
 from csfnns.stream import Seed
 
 BARS = {2: (46.0, 32.0), 3: (43.0, 30.0), 4: (40.0, 28.0)}
@@ -75,15 +74,14 @@ def main() -> int:
 
 def measure(arguments: Any, receivers: int, pair: int) -> dict[str, Any]:
     """Hide and reveal through a file; recovered figures are means over the receivers, `least` is the worst."""
-    profile = make_profile(bpp=arguments.bpp)
     covers = pictures(arguments.data / "covers" / "eval")
     sources = pictures(arguments.data / "secrets" / arguments.secrets)
     cover = read_picture(covers[pair])
     chosen = [sources[(pair + i) % len(sources)] for i in range(receivers)]
-    secrets = [fit(read_picture(path), *profile.secret_size) for path in chosen]
+    scheme, side = make_method("standard", arguments.bpp, cover.shape[0])
+    secrets = [fit(read_picture(path), side, side) for path in chosen]
     root = Seed(arguments.seed.to_bytes(32, "big")).derive(f"receivers/{pair}")
     seeds = [_seeds(root.derive(f"{i}")) for i in range(receivers)]
-    scheme = CsFnns(profile)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "stego.png"
         started = time.perf_counter()
@@ -108,7 +106,7 @@ def _seeds(root: Seed) -> ReceiverSeeds:
     return ReceiverSeeds(root.derive("decoder"), root.derive("header"))
 
 
-def _refused(scheme: CsFnns, stego: Any, cover: Any, seeds: ReceiverSeeds) -> int:
+def _refused(scheme: Scheme, stego: Any, cover: Any, seeds: ReceiverSeeds) -> int:
     try:
         scheme.extract(stego, cover, seeds)
     except NoMessageError:

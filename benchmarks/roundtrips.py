@@ -69,7 +69,7 @@ class Bench:
 
     def __init__(self, folder: Path, data: Path, profile: Profile, steps: int | None, seed: int) -> None:
         self.folder, self.profile = folder, profile
-        self.search = preset(profile) if steps is None else replace(preset(profile), steps=steps)
+        self.search = None if steps is None else replace(preset(profile), steps=steps)
         self.dice = np.random.default_rng(seed)
         self.secrets = common.pictures(data / "secrets")
         self.others = common.pictures(data / "kodak") + common.pictures(data / "covers")
@@ -256,7 +256,7 @@ def run(
         report_margins(there, astray)
     return {
         "profile": name,
-        "steps": bench.search.steps,
+        "steps": steps,
         "problems": problems,
         "trips": there,
         "wrong": astray,

@@ -6,19 +6,16 @@ unevenness of its energy over that of its own values in a random order. Exit sta
 """
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from common import make_parser, pairs, print_table, save
+from common import make_method, make_parser, pairs, print_table, save
 from csfnns.measure import autocorrelation, energy_variation, local_energy
 from csfnns.picture import Picture, fit, read_picture
-from csfnns.profile import Profile, make_profile
-from csfnns.schemes import CsFnns, ReceiverSeeds
-from csfnns.search import preset
+from csfnns.schemes import ReceiverSeeds
 from csfnns.stream import Seed
 
 BLOCK = 16  # of the cover
@@ -27,14 +24,6 @@ BARS = {"layout": 0.05, "texture": 0.05, "autocorrelation": 0.01, "unevenness": 
 """Upper bounds of the means over all pairs; of the correlations `layout` and `texture`, of their sizes."""
 
 Delta = npt.NDArray[np.int16]
-
-
-def perturbation(profile: Profile, cover: Picture, secret: Picture, seed: Seed, steps: int | None) -> Delta:
-    """δ in grey levels, (H, W, 3), of a search with the profile's settings, or only so many steps."""
-    search = preset(profile)
-    search = search if steps is None else replace(search, steps=steps)
-    seeds = ReceiverSeeds(seed.derive("decoder"), seed.derive("header"))
-    return CsFnns(profile, search).embed(cover, {seeds: secret}).astype(np.int16) - cover
 
 
 def leakage(delta: Delta, grid: Picture, seed: Seed) -> dict[str, float]:
@@ -57,13 +46,14 @@ def leakage(delta: Delta, grid: Picture, seed: Seed) -> dict[str, float]:
     }
 
 
-def measure_pair(
-    profile: Profile, cover_path: Path, secret_path: Path, seed: int, steps: int | None
-) -> dict[str, float]:
+def measure_pair(bpp: str, cover_path: Path, secret_path: Path, seed: int) -> dict[str, float]:
     """Figures of one pair; the seed makes the decoder."""
-    cover, secret = read_picture(cover_path), fit(read_picture(secret_path), *profile.secret_size)
+    cover = read_picture(cover_path)
+    scheme, side = make_method("standard", bpp, cover.shape[0])
+    secret = fit(read_picture(secret_path), side, side)
     root = Seed(seed.to_bytes(32, "big")).derive(f"benchmark/{cover_path.name}/{secret_path.name}")
-    return leakage(perturbation(profile, cover, secret, root, steps), secret, root)
+    seeds = ReceiverSeeds(root.derive("decoder"), root.derive("header"))
+    return leakage(scheme.embed(cover, {seeds: secret}).astype(np.int16) - cover, secret, root)
 
 
 def report(rows: list[dict[str, float]]) -> tuple[dict[str, float], bool]:
@@ -84,13 +74,11 @@ def main() -> int:
     parser = make_parser(__doc__)
     parser.add_argument("--secrets", default="imagenet", choices=("imagenet", "coco", "celebahq"))
     parser.add_argument("--pairs", type=int, default=10, help="(default %(default)s)")
-    parser.add_argument("--steps", type=int, help="instead of the profile's")
     parser.add_argument("--bpp", default="6", choices=("24", "6", "1.5"))
     arguments = parser.parse_args()
     count = 2 if arguments.quick else arguments.pairs
-    profile = make_profile("standard", bpp=arguments.bpp)
     paths = pairs(arguments.data, arguments.secrets, count)
-    rows = [measure_pair(profile, *pair, arguments.seed, arguments.steps) for pair in paths]
+    rows = [measure_pair(arguments.bpp, *pair, arguments.seed) for pair in paths]
     means, passed = report(rows)
     payload = {"secrets": arguments.secrets, "bpp": arguments.bpp, "bars": BARS, "means": means, "rows": rows}
     save(f"secrecy-{arguments.secrets}-{arguments.bpp}", payload, arguments.out)

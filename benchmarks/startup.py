@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 import common
-from csfnns import Key, Ledger, Search, hide, make_profile, write_key
+from csfnns import Key, Ledger, hide, make_profile, write_key
 from csfnns.covers import AbstractCovers
 from csfnns.stream import Seed
 
@@ -59,7 +59,7 @@ def measure_reveal(folder: Path, secret: Path, runs: int) -> list[Result]:
     """Reveals at the receiver's computer, where the next message is expected, and at the sender's own."""
     key, stego, key_file = Key.new(make_profile()), folder / "stego.png", folder / "test.key"
     write_key(key, key_file)
-    hide(secret, key, out=stego, search=Search(steps=40), ledger=Ledger(folder / "sender" / "ledger.sqlite3"))
+    hide(secret, key, out=stego, ledger=Ledger(folder / "sender" / "ledger.sqlite3"))
 
     def reveal(home: str, run: int) -> None:
         out = folder / f"{home}-{run}.png"

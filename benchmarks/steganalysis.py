@@ -1,32 +1,29 @@
 """Statistical detectors: checked at known rates of embedding, then turned on the profile `standard` and on files.
 
 Checks on kodak, 24 pictures of 768x512: bits replaced at random places come back as rates, and are found. Then covers
-of covers/eval and covers/train, 512x512, against stegos made of them: the profile `standard` at 6 bits a pixel with
-secrets/imagenet (used again and again, fitted to 256x256 by Pillow's LANCZOS), the same with --texture 1 and with
---grain, 20 kB of random bytes by the direct scheme, and for comparison the same bytes by ±1 at random places (LSB
-matching). Where stegos are held to the law of grain, the pictures without a message carry grain too. The trained
-detector is judged by cross-validation in five parts of whole pairs.
+of covers/eval and covers/train, 512x512, against stegos made of them: the profile `standard` with secrets/imagenet (used
+again and again, fitted to 256x256 by Pillow's LANCZOS), 20 kB of random bytes by the direct scheme, and for comparison
+the same bytes by ±1 at random places (LSB matching). Where stegos are held to the law of grain, the pictures without a
+message carry grain too. The trained detector is judged by cross-validation in five parts of whole pairs.
 
-Stegos are kept in a folder, so a run that was stopped goes on where it was: `standard` takes 6 to 20 s a picture on one
-core. Empty the folder after changes to the schemes. Exit status 1 when a bar fails.
+Stegos are kept in a folder, so a run that was stopped goes on where it was. Empty the folder after changes to the
+schemes. Exit status 1 when a bar fails.
 """
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common import ROOT, make_parser, pictures, print_table, save
+from common import ROOT, make_method, make_parser, pictures, print_table, save
 from csfnns.experiments.teaching import matched
 from csfnns.measure import compare
 from csfnns.output import write_picture
 from csfnns.picture import Picture, fit, read_picture
-from csfnns.profile import make_profile
-from csfnns.schemes import CsFnns, Direct, ReceiverSeeds
-from csfnns.search import Search, preset
+from csfnns.schemes import Direct, ReceiverSeeds
 from csfnns.steganalysis import UNTRAINED, cross_scores, make_detector, roc, spam_features
 from csfnns.stream import Seed
 
@@ -39,15 +36,6 @@ LEAST_FOUND = 0.95
 MOST_FOUND = {"standard": 0.55, "direct": 0.53}
 """AUC of StegExpose for stegos, at most. The paper has 0.594 (Fig. 4a)."""
 BYTES = 20_000
-
-SEARCHES: dict[str, Callable[[Search], Search]] = {
-    "standard": lambda usual: usual,
-    "texture": lambda usual: replace(usual, texture=1.0),
-    "standard-grain": Search.in_grain,
-}
-"""Kinds of stego that hold a picture, and how each search differs from the profile's."""
-
-Embed = Callable[[Picture, np.random.Generator], Picture]
 
 
 def replaced(cover: Picture, rate: float, random: np.random.Generator) -> Picture:
@@ -131,10 +119,12 @@ class Maker:
     def _make(self, kind: str, cover: Picture, path: Path, i: int) -> Picture:
         own = self.root.derive(f"benchmark/steganalysis/{kind}/{path.parent.name}/{path.name}")
         seeds = ReceiverSeeds(own.derive("decoder"), own.derive("header"))
-        if kind in SEARCHES:
-            profile = make_profile("standard", bpp="6")
-            secret = fit(read_picture(self.secrets[i % len(self.secrets)]), *profile.secret_size)
-            return CsFnns(profile, SEARCHES[kind](preset(profile))).embed(cover, {seeds: secret})
+        if kind == "standard":
+            scheme, side = make_method(kind, "6", cover.shape[0])
+            stego: Picture = scheme.embed(
+                cover, {seeds: fit(read_picture(self.secrets[i % len(self.secrets)]), side, side)}
+            )
+            return stego
         if kind == "decoy":
             return Direct("grain").decoy(cover, own)
         data = own.derive("data").stream().take(BYTES)
@@ -146,8 +136,6 @@ class Maker:
 
 KINDS = {
     "standard": None,
-    "texture": None,
-    "standard-grain": "decoy",
     "direct": None,
     "matching": None,
     "grain": "decoy",

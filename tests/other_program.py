@@ -40,26 +40,13 @@ class Stream:
         return sorted(range(n), key=lambda i: (words[i], i))
 
 
-def orthogonal(seed: bytes, layer: int, out: int, into: int, kernel: int) -> Array:
-    """Weights (out, into, kernel, kernel) of layer 0, 1, …"""
-    normals = Stream(hkdf(seed, f"csfnns/1/weights/{layer}")).normals(out * into * kernel**2)
+def orthogonal(seed: bytes, layer: int, out: int, into: int) -> Array:
+    """Weights (out, into) of layer 0, 1, … of kernels of one number."""
+    normals = Stream(hkdf(seed, f"csfnns/1/weights/{layer}")).normals(out * into)
     matrix = normals.reshape(out, -1)
     q, r = np.linalg.qr(matrix if out >= matrix.shape[1] else matrix.T)
     q = q * np.sign(np.diag(r))
-    return (q if out >= matrix.shape[1] else q.T).reshape(out, into, kernel, kernel)
-
-
-def convolve(x: Array, weights: Array) -> Array:
-    """Cross-correlation with zeros around: (into, H, W) → (out, H, W)."""
-    reach = weights.shape[2] // 2
-    height, width = x.shape[1:]
-    padded = np.pad(x, ((0, 0), (reach, reach), (reach, reach)))
-    result = np.zeros((len(weights), height, width))
-    for dy in range(2 * reach + 1):
-        for dx in range(2 * reach + 1):
-            shifted = padded[:, dy : dy + height, dx : dx + width]
-            result += np.tensordot(weights[:, :, dy, dx], shifted, 1)
-    return result
+    return q if out >= matrix.shape[1] else q.T
 
 
 def walsh_hadamard(x: Array) -> Array:
@@ -94,46 +81,45 @@ def cuts(side: int, tile: int) -> list[slice]:
 
 
 class Reader:
-    """A receiver with the profile `standard` or `robust`; `constants` is the document's table of them."""
+    """A receiver with the profile `robust`; `constants` is the document's table of them."""
 
-    def __init__(self, constants: dict[str, Any], kind: str = "spectral") -> None:
+    def __init__(self, constants: dict[str, Any]) -> None:
         self.constants = constants
-        self.robust = kind == "robust"
 
     def reveal(
-        self, delta: Array, decoder_seed: bytes, header_seed: bytes, channels: int, bpp: str
+        self, delta: Array, decoder_seed: bytes, header_seed: bytes, channels: int
     ) -> tuple[Array, tuple[int, int]]:
         """Picture as carried, uint8 (H, W, 3), and its true shape; δ in grey levels, (H, W, 3)."""
-        output = self.decoder(delta.transpose(2, 0, 1) / 255, decoder_seed, channels, bpp)
+        output = self.decoder(delta.transpose(2, 0, 1) / 255, decoder_seed, channels)
         block = 16
         while output.shape[1] % block or output.shape[2] % block:
             block //= 2
         header = self.header(output, block, header_seed)
         spectrum = int.from_bytes(header[14:], "big")
         levels = [spectrum >> (5 * i) & 31 for i in range(24)]
-        coefficients = output * self.scales(levels, block, output.shape, self.constants["TARGET_STD"][bpp])
+        coefficients = output * self.scales(levels, block, output.shape)
         coefficients.flat[self.places(output.shape, block).ravel()] = 0
         mean = np.frombuffer(header[11:14], np.uint8) / 255
         pixels = np.clip(self.picture(coefficients, block) + mean, 0, 1)
         shape = int.from_bytes(header[7:9], "big"), int.from_bytes(header[9:11], "big")
         return np.rint(255 * pixels).astype(np.uint8), shape
 
-    def decoder(self, delta: Array, seed: bytes, channels: int, bpp: str) -> Array:
+    def decoder(self, delta: Array, seed: bytes, channels: int) -> Array:
         """Coefficients (3, Hs, Ws) of δ in [-1, 1], (3, H, W)."""
-        tile, ratio = self.constants["TILE"], {"24": 1, "6": 2, "1.5": 4}[bpp]
+        tile = self.constants["TILE"]
         _, height, width = delta.shape
         tiles = [delta[:, rows, columns] for rows in cuts(height, tile) for columns in cuts(width, tile)]
         mixed = []
         for i, part in enumerate(tiles):
             stream = Stream(hkdf(seed, f"csfnns/1/tile/{i}"))
-            numbers, side = (self.low_frequencies(part).ravel(), 8) if self.robust else (part.ravel(), 4)
+            numbers = self.low_frequencies(part).ravel()
             mixed_up = numbers[stream.permutation(len(numbers))]
-            patches = mixed_up.reshape(-1, part.shape[1] // side, part.shape[2] // side)
-            outputs = self.network(patches, seed, channels, bpp).ravel()
+            patches = mixed_up.reshape(-1, part.shape[1] // 8, part.shape[2] // 8)
+            outputs = self.network(patches, seed, channels).ravel()
             mixed.append(spread(outputs, stream, self.constants["BLOCK"]))
-        result = np.empty(3 * height * width // ratio**2)
+        result = np.empty(3 * height * width // 16)
         result[Stream(hkdf(seed, "csfnns/1/places")).permutation(len(result))] = np.concatenate(mixed)
-        return result.reshape(3, height // ratio, width // ratio)
+        return result.reshape(3, height // 4, width // 4)
 
     def low_frequencies(self, part: Array) -> Array:
         """Coefficients of the luminance's blocks, (28, h/8, w/8)."""
@@ -149,24 +135,20 @@ class Reader:
             result[:, row, column] = [spectrum[u, v] for u, v in kept]
         return result
 
-    def network(self, x: Array, seed: bytes, channels: int, bpp: str) -> Array:
-        """Outputs of a tile, (channels, h, w), from its patches, (48 or 28, h, w)."""
-        x = convolve(x, orthogonal(seed, 0, channels, len(x), 1))
+    def network(self, x: Array, seed: bytes, channels: int) -> Array:
+        """Outputs of a tile, (12, h, w), from its patches, (28, h, w)."""
+        x = np.tensordot(orthogonal(seed, 0, channels, len(x)), x, 1)
         x = np.where(x > 0, x, self.constants["SLOPE"] * x)
         x = x - x.mean((1, 2), keepdims=True)
         x = x / np.sqrt((x**2).mean((1, 2), keepdims=True) + self.constants["INSTANCE_NORM_EPSILON"])
-        outputs = self.constants["ROBUST_OUTPUTS"] if self.robust else self.constants["OUTPUTS"][bpp]
-        return convolve(x, orthogonal(seed, 1, outputs, channels, 1 if self.robust else 3))
+        return np.tensordot(orthogonal(seed, 1, self.constants["OUTPUTS"], channels), x, 1)
 
     def places(self, shape: tuple[int, ...], block: int) -> Array:
         """Places of the header's bits in the output, read row by row: (repeats, bits)."""
         bits = 8 * self.constants["SIZE"]
         n = math.prod(shape)
-        most, share = (
-            (self.constants["ROBUST_REPEATS"], 8) if self.robust else (self.constants["REPEATS"], 16)
-        )
-        repeats = min(most, max(3, n // (share * bits) | 1))
-        repeats += repeats // 3 if self.robust else 0
+        repeats = min(self.constants["REPEATS"], max(3, n // (8 * bits) | 1))
+        repeats += repeats // 3
 
         def order(place: int) -> tuple[bool, int, int]:
             colour, row, column = np.unravel_index(place, shape)
@@ -176,14 +158,14 @@ class Reader:
 
     def header(self, output: Array, block: int, seed: bytes) -> bytes:
         places = self.places(output.shape, block)
-        voters = len(places) - len(places) // 4 if self.robust else len(places)
+        voters = len(places) - len(places) // 4
         votes = output.ravel()[places[:voters]].sum(0)
         data = bytes(np.packbits(votes > 0))
         if hmac.new(seed, data[6:], hashlib.sha256).digest()[:6] != data[:6] or data[6] != 1:
             raise ValueError("no message")
         return data
 
-    def scales(self, levels: list[int], block: int, shape: tuple[int, ...], target_std: float) -> Array:
+    def scales(self, levels: list[int], block: int, shape: tuple[int, ...]) -> Array:
         """What to multiply each output with, (3, Hs, Ws)."""
         edges = self.constants["BAND_EDGES"]
         band = np.array(
@@ -191,7 +173,7 @@ class Reader:
         )
         deviations = np.array([0.0 if level == 31 else 2 ** (3.5 - level / 2) for level in levels])
         sigma = deviations.reshape(3, 8)[:, band]
-        scale = np.sqrt(sigma * sigma.mean()) / target_std
+        scale = np.sqrt(sigma * sigma.mean()) / self.constants["TARGET_STD"]
         return np.tile(scale, (1, shape[1] // block, shape[2] // block))
 
     def picture(self, coefficients: Array, block: int) -> Array:

@@ -20,15 +20,16 @@ import torch
 import csfnns
 from csfnns import Key, Ledger, Profile, Search, api, finding, make_profile
 from csfnns.covers import AbstractCovers
-from csfnns.decoders import base, initialise, make_decoder, robust, spectral, tiles
-from csfnns.decoders.tiles import Spread
+from csfnns.decoders import decode, initialise, make_decoder, robust
 from csfnns.jpeg_steps import LUMINANCE_STEPS
 from csfnns.measure import psnr
+from csfnns.output import write_picture
 from csfnns.payloads import header, make_codec, pixels
 from csfnns.payloads import spectral as codec
 from csfnns.picture import RESTORE_LIMIT, Picture, read_picture, restored_shape
+from csfnns.schemes import CsFnns, ReceiverSeeds
 from csfnns.stream import Seed, normal_quantile
-from other_program import Reader, Stream, convolve, hkdf, spread
+from other_program import Reader, Stream, hkdf, spread
 
 DOCS = Path(__file__).parents[1] / "docs"
 STORE = DOCS / "vectors.json"
@@ -41,13 +42,29 @@ LABELS = (
     "csfnns/1/probes",
     "csfnns/1/cover/abstract/1",
 )
-NETWORKS = [(d, r) for d in ("spectral", "shuffle", "plain") for r in ("24", "6", "1.5")] + [
-    ("robust", "1.5")
-]
+NETWORKS = [*((d, r) for d in ("shuffle", "plain") for r in ("24", "6", "1.5")), ("robust", "1.5")]
 
 
 def example_key() -> Key:
-    return Key.from_root(make_profile(width=96, height=64), SEED)
+    return Key.from_root(make_profile("robust", width=192, height=128), SEED)
+
+
+def example_cover() -> Picture:
+    """Cover of message 1 of the example key."""
+    return AbstractCovers(128, 192)(example_key().cover, 1)
+
+
+def example_seeds() -> ReceiverSeeds:
+    """Seeds of message 1 for the example key's receiver."""
+    key = example_key()
+    (name,) = key.names
+    return ReceiverSeeds(key.decoder_seed(name, 1), key.header_seed(name, 1))
+
+
+def mixed(x: Any) -> Any:
+    """Numbers spread by the seed's stream."""
+    stream = SEED.stream()
+    return robust.mix(x, stream.permutation(len(x)), stream.signs(len(x)))
 
 
 def example_secret() -> Picture:
@@ -66,17 +83,15 @@ def pattern(height: int, width: int) -> torch.Tensor:
 
 def constants() -> dict[str, Any]:
     return {
-        "SLOPE": spectral.SLOPE,
-        "OUTPUTS": spectral.OUTPUTS,
-        "ROBUST_OUTPUTS": robust.OUTPUTS,
+        "SLOPE": robust.SLOPE,
+        "OUTPUTS": robust.OUTPUTS,
         "BELOW": robust.BELOW,
         "STEPS": [step for row in LUMINANCE_STEPS for step in row],
-        "TILE": tiles.TILE,
-        "BLOCK": tiles.BLOCK,
-        "INSTANCE_NORM_EPSILON": base.INSTANCE_NORM_EPSILON,
+        "TILE": robust.TILE,
+        "BLOCK": robust.BLOCK,
+        "INSTANCE_NORM_EPSILON": robust.INSTANCE_NORM_EPSILON,
         "TARGET_STD": codec.TARGET_STD,
-        "REPEATS": codec.REPEATS["spectral"],
-        "ROBUST_REPEATS": codec.REPEATS["robust"],
+        "REPEATS": codec.REPEATS,
         "BAND_EDGES": list(codec.BAND_EDGES),
         "BANDS": header.BANDS,
         "LEVELS": header.LEVELS,
@@ -96,7 +111,7 @@ def floats(values: Any) -> list[float]:
 
 def small_profile(decoder: str, bpp: str, weights: str = "orthogonal") -> Profile:
     choices = {"decoder": decoder, "bpp": bpp, "weights": weights}
-    return make_profile(width=96, height=64, channels=16, **choices)
+    return make_profile("paper", width=96, height=64, channels=16, **choices)
 
 
 def network_output(decoder: str, bpp: str) -> list[float]:
@@ -114,7 +129,7 @@ def make_exact() -> dict[str, Any]:
     """What is the same bit for bit everywhere."""
     stream = SEED.stream()
     quantiles = (2.0**-53, 0.001, 0.07, 0.3, 0.5, 0.975, 1 - 2.0**-53)
-    places = codec.header_places(32, 48, 16, "spectral")
+    places = codec.header_places(32, 48, 16)
     spectrum = np.arange(24).reshape(3, 8)
     written = header.Header(640, 480, (12, 130, 250), spectrum).to_bytes(SEED)
     probes = SEED.derive("csfnns/1/probes").stream()
@@ -156,18 +171,15 @@ def make_near() -> dict[str, Any]:
     laws = ("xavier-normal", "xavier-uniform", "orthogonal", "kaiming", "uniform", "normal")
     return {
         "weights": {law: law_weights(law) for law in laws},
-        "spread": floats(Spread(96, SEED.stream()).mix(torch.arange(96.0)[None])[0, :4]),
+        "spread": floats(mixed(np.arange(96.0))[:4]),
         "decoders": {f"{decoder}/{bpp}": network_output(decoder, bpp) for decoder, bpp in NETWORKS},
         "targets": floats(target.values[:, 1, 1]),
     }
 
 
-def write(tmp: Path) -> None:
-    search = Search(steps=200, beta=0.03)
-    key = example_key()
-    csfnns.hide(
-        example_secret(), key, out=STEGO, overwrite=True, search=search, ledger=Ledger(tmp / "ledger")
-    )
+def write() -> None:
+    scheme = CsFnns(example_key().profile, Search(steps=200, beta=0.1, epsilon=0.2, learning_rate=1.0))
+    write_picture(scheme.embed(example_cover(), {example_seeds(): example_secret()}), STEGO, overwrite=True)
     STORE.write_text(
         json.dumps({"exact": make_exact(), "near": make_near()}, indent=1) + "\n", encoding="utf-8"
     )
@@ -180,15 +192,13 @@ def write(tmp: Path) -> None:
 
 def shown(value: Any) -> str:
     """A constant as the table in the document has it."""
-    if isinstance(value, dict):
-        return ", ".join(f"{item} at {rate} bpp" for rate, item in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def stored() -> dict[str, Any]:
     if os.environ.get("CSFNNS_REGENERATE"):
-        write(tmp_path_factory.mktemp("vectors"))
+        write()
     vectors: dict[str, Any] = json.loads(STORE.read_text(encoding="utf-8"))
     return vectors
 
@@ -228,7 +238,7 @@ def test_the_format_document_names_every_label_of_the_code() -> None:
 def test_the_stored_picture_is_revealed(tmp_path: Path) -> None:
     revealed = csfnns.reveal(STEGO, example_key(), denoise=False, ledger=Ledger(tmp_path / "ledger"))
     assert revealed.message == 1
-    assert psnr(revealed.picture, example_secret()) > 30
+    assert psnr(revealed.picture, example_secret()) > 28
 
 
 @cache
@@ -245,51 +255,34 @@ def stored_constants() -> dict[str, Any]:
 def test_another_program_decodes_the_stored_picture_as_the_document_says(tmp_path: Path) -> None:
     root = bytes(range(32))
     receiver = hkdf(root, "csfnns/1/receiver/main")
-    cover = AbstractCovers(64, 96)(Seed(hkdf(root, "csfnns/1/cover-key")), 1)
+    cover = AbstractCovers(128, 192)(Seed(hkdf(root, "csfnns/1/cover-key")), 1)
     delta = read_picture(STEGO).astype(int) - cover
     decoder, check = hkdf(receiver, "csfnns/1/decoder/1"), hkdf(receiver, "csfnns/1/header/1")
-    theirs, shape = reader().reveal(delta, decoder, check, channels=48, bpp="6")
+    theirs, shape = reader().reveal(delta, decoder, check, channels=48)
     ours = csfnns.reveal(STEGO, example_key(), denoise=False, ledger=Ledger(tmp_path / "ledger")).picture
     assert shape == ours.shape[:2] == (32, 48)
     assert np.abs(theirs.astype(int) - ours).max() <= 1
 
 
 @pytest.mark.usefixtures("stored")
-@pytest.mark.parametrize(
-    ("decoder", "bpp", "width"),
-    [
-        *(("spectral", *each) for each in (("24", 96), ("6", 96), ("1.5", 96), ("6", 1040))),
-        ("robust", "1.5", 96),
-        ("robust", "1.5", 1040),
-    ],
-)
-def test_another_program_computes_the_decoder_as_the_document_says(
-    decoder: str, bpp: str, width: int
-) -> None:
-    delta = pattern(64, width)
-    profile = make_profile(decoder=decoder, width=width, height=64, bpp=bpp, channels=16)
-    with torch.inference_mode():
-        ours = make_decoder(profile, SEED)(delta)[0].numpy()
-    reader = Reader(stored_constants(), decoder)
-    theirs = reader.decoder(delta[0].double().numpy(), bytes(range(32)), channels=16, bpp=bpp)
+@pytest.mark.parametrize("width", [96, 1040])
+def test_another_program_computes_the_decoder_as_the_document_says(width: int) -> None:
+    profile = make_profile("robust", width=width, height=64, channels=16)
+    delta = pattern(64, width)[0].double().numpy()
+    ours = decode(profile, SEED, np.rint(255 * delta).transpose(1, 2, 0))
+    theirs = reader().decoder(delta, bytes(range(32)), channels=16)
     assert theirs.shape == ours.shape
-    assert np.allclose(theirs, ours, atol=1e-4)
+    assert np.allclose(theirs, ours, atol=1e-5)
 
 
 @pytest.mark.usefixtures("stored")
-def test_another_program_finds_the_header_of_robust_as_the_document_says() -> None:
+def test_another_program_finds_the_header_as_the_document_says() -> None:
     profile = make_profile("robust", width=256, height=256)
     values = make_codec(profile, SEED).encode(example_secret()).values
-    reader = Reader(stored_constants(), "robust")
-    assert reader.header(values.astype(float), 16, SEED.data)[7:11] == bytes([0, 32, 0, 48])
-    assert len(reader.places(values.shape, 16)) == 7 + 2
+    assert reader().header(values.astype(float), 16, SEED.data)[7:11] == bytes([0, 32, 0, 48])
+    assert len(reader().places(values.shape, 16)) == 7 + 2
 
 
-def test_the_other_program_spreads_and_convolves_as_torch_does() -> None:
+def test_the_other_program_spreads_as_ours_does() -> None:
     x = np.arange(96.0)
-    assert np.allclose(
-        spread(x, Stream(SEED.data), 4096), Spread(96, SEED.stream()).mix(torch.arange(96.0)[None])[0]
-    )
-    image, kernel = np.mgrid[:2, :5, :7].sum(0) % 4.0, np.arange(54.0).reshape(3, 2, 3, 3)
-    theirs = torch.nn.functional.conv2d(torch.from_numpy(image)[None], torch.from_numpy(kernel), padding=1)
-    assert np.allclose(convolve(image, kernel), theirs[0])
+    assert np.allclose(spread(x, Stream(SEED.data), 4096), mixed(x))

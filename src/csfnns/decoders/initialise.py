@@ -27,14 +27,14 @@ def initialise(network: "nn.Module", seed: Seed, law: str, *, slope: float) -> N
 
 
 def draw_weights(
-    seed: Seed, layer: int, law: str, out: int, fan_in: int, fan_out: int, slope: float
+    seed: Seed, i: int, law: str, out: int, fan_in: int, fan_out: int, slope: float
 ) -> np.ndarray:
-    """Weights (out, fan_in), float64, of a layer, from the seed `csfnns/1/weights/LAYER`.
+    """Weights (out, fan_in), float64, of layer i = 0, 1, …, from the seed `csfnns/1/weights/{i}`.
 
     `law` is xavier-normal, xavier-uniform (Glorot & Bengio 2010), orthogonal (Saxe et al. 2014), kaiming (He et
     al. 2015, normal, fan-in, gain of a LeakyReLU of `slope`), uniform U(0, 1) or normal N(0, 1).
     """
-    stream = seed.derive(f"csfnns/1/weights/{layer}").stream()
+    stream = seed.derive(f"csfnns/1/weights/{i}").stream()
     return _LAWS[law](stream, out, fan_in, fan_out, slope)
 
 
