@@ -29,7 +29,17 @@ from csfnns.results import Arrival, Cover, Decoy, Hidden, Revealed, RevealedFile
 from csfnns.select import Secret, SendAs, Wishes, is_picture, read_secret
 from csfnns.sending import Sending, seeds_of
 from csfnns.stream import SEED_BYTES, Seed
-from csfnns.ways import Arrived, Network, Pixels, Way, arrive, check_robust, check_suffix, choose_way
+from csfnns.ways import (
+    Arrived,
+    Bits,
+    JpegFile,
+    Network,
+    Pixels,
+    arrive,
+    check_robust,
+    check_suffix,
+    choose_way,
+)
 from csfnns.words import words
 
 if TYPE_CHECKING:
@@ -108,7 +118,7 @@ def hide(
     )
     if not network:
         _refuse_network_options(evade, gamma, search, key.profile)
-        way: Way = choose_way(
+        way: Pixels | JpegFile | Bits | Network = choose_way(
             key.profile,
             _suffix(out),
             survive=_texts(survive),
@@ -403,7 +413,7 @@ def _refuse_network_options(
             raise UsageError(reason, "Leave it out, or make a key with 'csfnns key new --profile robust'.")
 
 
-def _check_fits(way: Way, secrets: Mapping[str, Secret]) -> None:
+def _check_fits(way: Pixels | JpegFile | Bits | Network, secrets: Mapping[str, Secret]) -> None:
     """Raise CapacityError for files that certainly do not fit, so that no message number is used up."""
     if isinstance(way, Network):
         return

@@ -1,6 +1,6 @@
 """A message on its way: prepared for each receiver, hidden, made a file, read back and checked as they will read it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from csfnns.measure import Figures, compare, psnr
 from csfnns.picture import Picture, fit, read_picture
 from csfnns.results import Arrival, Hidden
 from csfnns.select import LEAST_PSNR, Prepared, Secret, Wishes, candidates, largest_side
-from csfnns.ways import Arrived, Network, Payload, Pixels, Way, arrive
+from csfnns.ways import Arrived, Bits, JpegFile, Network, Payload, Pixels, arrive
 
 if TYPE_CHECKING:
     from csfnns.payloads import Decoded
@@ -34,7 +34,7 @@ class Sending:
     message: int
     secrets: Mapping[str, Secret]
     cover: Picture
-    way: Way
+    way: Pixels | JpegFile | Bits | Network
     wishes: Wishes
 
     def send(self) -> Hidden:
@@ -50,9 +50,16 @@ class Sending:
         assert refused is not None
         raise refused
 
-    def _candidates(self) -> "list[dict[str, Prepared]] | object":
+    def _candidates(self) -> Iterable[dict[str, Prepared]]:
         if isinstance(self.way, Network):
-            return [{name: Prepared("network", each.picture, each) for name, each in self.secrets.items()}]
+            pictures = {name: (each.picture, each) for name, each in self.secrets.items()}
+            return [
+                {
+                    name: Prepared("network", picture, each)
+                    for name, (picture, each) in pictures.items()
+                    if picture is not None
+                }
+            ]
         return candidates(self.way, self.cover, self.secrets, self.wishes)
 
     def _payloads(self, prepared: Mapping[str, Prepared]) -> "dict[ReceiverSeeds, Payload]":

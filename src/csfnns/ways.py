@@ -117,22 +117,6 @@ class Way(Protocol):
         ...
 
 
-class ByteWay(Way, Protocol):
-    """How bytes go."""
-
-    def has_room(self, sizes: Sequence[int]) -> bool:
-        """Whether so many bytes, for each receiver, may fit into a cover with luck."""
-        ...
-
-    def too_much(self, size: int) -> CapacityError:
-        """What to say where they certainly do not."""
-        ...
-
-    def room(self, cover: Picture, receivers: int) -> int:
-        """Bytes that an AVIF for each of so many receivers may have."""
-        ...
-
-
 @dataclass(frozen=True)
 class Pixels:
     """In the levels of a lossless picture."""

@@ -131,8 +131,8 @@ class PictureModel:
         blocks[rows, frequency] = _shifted(values, FRACTION - _GUARD)
         levels.reshape(-1, BLOCK, BLOCK)[filled] = _inverse_dct(blocks.reshape(-1, BLOCK, BLOCK))
         size = (len(self.mean), m * BLOCK, n * BLOCK)
-        planes = levels.reshape(-1, m, n, BLOCK, BLOCK).transpose(0, 1, 3, 2, 4).reshape(size)
-        planes = planes[:, : self.height, : self.width].reshape(len(self.mean), -1)
+        whole = levels.reshape(-1, m, n, BLOCK, BLOCK).transpose(0, 1, 3, 2, 4).reshape(size)
+        planes: F64 = whole[:, : self.height, : self.width].reshape(len(self.mean), -1)
         if len(self.mean) == 3:
             planes = _rounded(np.rint(OPPONENT.T * 2**_BITS) @ planes)
         planes += np.array(self.mean)[:, None] * 2.0**_GUARD
@@ -263,7 +263,8 @@ def _rounded_error(variance: F64) -> F64:
     error = np.zeros_like(variance)
     erfc = np.frompyfunc(math.erfc, 1, 1)
     for k in range(1, 9):
-        error += (2 * k - 1) * erfc((k - 0.5) / np.maximum(deviation, 1e-9)).astype(np.float64)
+        tail = np.asarray(erfc((k - 0.5) / np.maximum(deviation, 1e-9)), np.float64)
+        error += (2 * k - 1) * tail
     return np.where(deviation < 2, error, variance + 1 / 12)
 
 

@@ -6,7 +6,7 @@
 A place is what a model has a law for: a sub-pixel of a picture, a coefficient of a JPEG file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -61,7 +61,7 @@ def check_receivers(payloads: Mapping[ReceiverSeeds, bytes]) -> None:
         raise UsageError(f"A cover has room for 1 to {SLOTS} receivers, not {len(payloads)}.")
 
 
-def senders_seed(payloads: Mapping[ReceiverSeeds, bytes]) -> Seed:
+def senders_seed(payloads: Iterable[ReceiverSeeds]) -> Seed:
     """Seed that no receiver can compute but one who is alone."""
     every = b"".join(seeds.decoder.data for seeds in payloads)
     return Seed(sha256(b"csfnns/1/direct/sender" + every).digest())

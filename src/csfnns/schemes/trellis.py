@@ -487,10 +487,8 @@ class _Layout:
 
     def prices(self, places: I32, price: float, exponent: float) -> tuple[U16, U16]:
         """Prices of a step up and of a step down, (n,) each: by HILL's cost, and none out of black or white."""
-        prices = price * (
-            self._shared.costs[places] ** np.float32(exponent) if exponent else np.ones(len(places))
-        )
-        prices = np.clip(np.rint(prices), 1, viterbi.DEAREST).astype(np.uint16)
+        costs = self._shared.costs[places] ** np.float32(exponent)
+        prices = np.clip(np.rint(np.float32(price) * costs), 1, viterbi.DEAREST).astype(np.uint16)
         levels = self._levels[places]
         forbidden = np.uint16(viterbi.FORBIDDEN)
         return np.where(levels == 255, forbidden, prices), np.where(levels == 0, forbidden, prices)
