@@ -12,6 +12,8 @@ from csfnns.stream import Seed
 I32 = npt.NDArray[np.int32]
 
 ROUNDS = 3
+BAND = 1 << 20
+"""Places that are computed at a time, about."""
 
 
 def keyed_order(seed: Seed, rows: int, columns: int) -> I32:
@@ -19,7 +21,7 @@ def keyed_order(seed: Seed, rows: int, columns: int) -> I32:
     stream = seed.stream()
     order = np.empty(rows * columns, np.int32)
     shifts = [(stream.integers(columns, rows), stream.integers(rows, columns)) for _ in range(ROUNDS)]
-    band = max(1, (1 << 20) // columns)  # some rows at a time, for memory
+    band = max(1, BAND // columns)
     for first in range(0, rows, band):
         last = min(first + band, rows)
         x = np.tile(np.arange(columns, dtype=np.int32), last - first)

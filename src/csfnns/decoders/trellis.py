@@ -32,7 +32,7 @@ I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 
-OCTAVE = 32
+OCTAVE = 128
 """Steps of the water level D: D = 2^(step / OCTAVE - 6) levels²."""
 MOST_STATES = 8192
 FRACTION = 24
@@ -44,6 +44,7 @@ LARGEST = 16383
 PIECE, LEAST_PIECE, SIDE_BY_SIDE = 2048, 256, 16
 
 _TABLE = 1 << 16
+_EXTRA = 64
 _HEAVY = 1 / 20  # so many numbers of the table are three times as large: few changes then reach far values
 _MEMORY = (
     16,
@@ -134,8 +135,11 @@ class TrellisDecoder:
         ranked = heights[order].astype(np.int64)
         count = (int(ranked.max(initial=0)) + 1) // 2
         gained = [np.clip(ranked - 2 * level, 0, 2) for level in range(count)]  # half bits, a half each
+        # With few coefficients nothing averages out: a few sub-pixels more make sure that none is left far behind.
+        extra = min(_EXTRA, places // (4 * _EXTRA))
         work = np.cumsum([int(gain.sum()) for gain in reversed(gained)])
-        ends = [0, *(int(done) * places // int(work[-1]) for done in work)]
+        shared = places - extra * count
+        ends = [0, *(extra * (i + 1) + int(done) * shared // int(work[-1]) for i, done in enumerate(work))]
         for i in range(1, count + 1):
             ends[i] = max(ends[i], ends[i - 1] + 1)
         for i in range(count, 0, -1):
@@ -190,8 +194,8 @@ def _table(seed: Seed) -> I16:
 def _gain(water: int, level: int, *, strong: bool) -> int:
     """g = √(u − b) in units of 2^-FRACTION / SCALE levels, to the nearest: square roots of decimals are exact everywhere."""
     root = Decimal(2)
-    for _ in range(5):
-        root = _EXACT.sqrt(root)  # 2^(1/32)
+    for _ in range(OCTAVE.bit_length() - 1):
+        root = _EXACT.sqrt(root)  # 2^(1 / OCTAVE)
     variance = _EXACT.multiply(_EXACT.power(root, water), _EXACT.power(Decimal(2), level - 6))
     if not strong:
         variance = _EXACT.multiply(variance, _EXACT.subtract(_EXACT.sqrt(Decimal(2)), Decimal(1)))

@@ -13,7 +13,7 @@ import hmac
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 
 import numpy as np
@@ -49,8 +49,8 @@ COST_EXPONENT = 0.5
 """Prices of changes follow HILL's cost to this power: 0 is the least change, more goes further into the texture."""
 CLOSE = 0.1
 """dB within which a target is met."""
-SAMPLES, SEARCHES = 2, 2
-"""Searches with a sample of the coefficients, to learn what searches reach, and then with all of them, at most."""
+SEARCHES, SAMPLES = 4, 2
+"""Searches at most; of large pictures, the first ones are with a sample of the coefficients."""
 
 _CHECK, _SEAL = 6, 8
 _HEAD = 1 + 2 + 1 + _CHECK + _SEAL
@@ -229,11 +229,14 @@ class _Part:
         lacking = _entropy(density) * self.places * self._efficiency - self.analysis.bits[water]
         return min(max(round(lacking / (_FILLER_HEIGHT / 4) / _FILLER_UNIT), 0), 65535)
 
-    def sample(self, water: int, density: float) -> None:
-        """Learn from a search with some of the coefficients and places how much searches reach for this picture."""
+    def sample(self, water: int, density: float) -> bool:
+        """Learn from a search with some of the coefficients and places how much searches reach for this picture.
+
+        False for a picture that is so small that searching with all of them takes no longer.
+        """
         where, heights = self.analysis.model(water).heights()
         if len(where) < _SAMPLE * _LEAST_SAMPLE:
-            return
+            return False
         # At random: every eighth would be the same frequencies in each block.
         some = np.sort(np.random.default_rng(0).permutation(len(where))[: len(where) // _SAMPLE])
         where, heights = where[some], heights[some]
@@ -361,12 +364,13 @@ class _Message:
 
     def stego(self) -> Picture:
         """Search until the quality is met. Raises SearchError where it cannot be, if it must."""
+        searches = SEARCHES
         for _ in range(SAMPLES):
             density, waters = self._plan()
-            for part, water in zip(self._parts.values(), waters, strict=True):
-                part.sample(water, density)
+            parts = zip(self._parts.values(), waters, strict=True)
+            searches -= any([part.sample(water, density) for part, water in parts])
         best: tuple[float, I8, float, float] | None = None
-        for _ in range(SEARCHES):
+        for _ in range(searches):
             density, waters = self._plan()
             delta = np.zeros(self._cover.size, np.int8)
             found, reached = [], [density]
@@ -635,10 +639,17 @@ def _entropy(density: float) -> float:
     return -density * math.log2(density / 2) - (1 - density) * math.log2(1 - density)
 
 
+@cache
+def _known_densities() -> tuple[F64, F64]:
+    """Densities in 0…2/3, and the bits a place that they carry."""
+    known = np.concatenate([[0.0], np.geomspace(1e-7, 2 / 3, 4000)])
+    return known, np.array([_entropy(float(p)) for p in known])
+
+
 def densities(rates: F64) -> F64:
     """Share of the places that must change to carry so many bits a place; at most 2/3, (n,)."""
-    known = np.concatenate([[0.0], np.geomspace(1e-7, 2 / 3, 4000)])
-    return np.interp(rates, [_entropy(float(p)) for p in known], known)
+    known, bits = _known_densities()
+    return np.interp(rates, bits, known)
 
 
 def _last(holds: npt.NDArray[np.bool_]) -> int:
