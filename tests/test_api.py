@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from csfnns import Hidden, Key, Ledger, Revealed, RevealedFile, Search, hide, make_cover, make_profile, reveal
+from csfnns import (
+    Hidden,
+    Key,
+    Ledger,
+    Revealed,
+    RevealedFile,
+    Search,
+    finding,
+    hide,
+    make_cover,
+    make_profile,
+    reveal,
+)
 from csfnns.api import WINDOW, capacity_pictures
 from csfnns.covers.folder import FolderCovers
 from csfnns.errors import (
@@ -59,6 +71,12 @@ def hidden(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Hidden:
     return hide(scene(*SHAPE), Key.from_root(SMALL, ROOT), ledger=ledger)
 
 
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window of 6 numbers: fewer covers to look at where none is the one."""
+    monkeypatch.setattr(finding, "WINDOW", 6)
+
+
 def png(picture: Picture, **options: Any) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, **({"format": "PNG"} | options))
@@ -87,12 +105,11 @@ def test_a_secret_goes_through_a_file(suffix: str, key: Key, secret: Picture, tm
     assert (sent.carrier, sent.survives) == ("pixels", {})
 
 
-@pytest.mark.parametrize("form", ["array", "image", "bytes", "path", "text", "hidden"])
+@pytest.mark.parametrize("form", ["image", "bytes", "path", "text", "hidden"])
 def test_a_stego_may_be_given_in_any_form(form: str, hidden: Hidden, key: Key, tmp_path: Path) -> None:
     path = tmp_path / "stego.png"
     hidden.save(path)
     forms: dict[str, Any] = {
-        "array": hidden.picture,
         "image": Image.fromarray(hidden.picture),
         "bytes": png(hidden.picture),
         "path": path,
@@ -114,7 +131,7 @@ def test_a_secret_may_be_given_in_any_form(form: str, key: Key, secret: Picture,
 def test_every_rate_of_the_paper_goes_through(bpp: str, scene: Scene) -> None:
     profile = make_profile("paper", width=64, height=96, channels=32, bpp=bpp)
     key, secret = Key.from_root(profile, ROOT), scene(96, 64, 3)
-    sent = hide(secret, key, search=quick(profile))
+    sent = hide(secret, key, search=quick(profile, steps=160 if bpp == "24" else 80))
     grid = profile.secret_size
     assert sent.carrier == sent.receivers["main"].method == "network"
     assert psnr(fit(picture_in(sent, key).picture, *grid), fit(secret, *grid)) > LEAST_PSNR
@@ -206,34 +223,29 @@ def test_levels_are_not_what_a_jpeg_keeps(hidden: Hidden, tmp_path: Path) -> Non
 # Quality and size
 
 
-def test_a_picture_arrives_at_38_dB_where_there_is_room(hidden: Hidden) -> None:
+def test_a_picture_arrives_at_38_db_where_there_is_room(hidden: Hidden) -> None:
     assert hidden.least_recovered == pytest.approx(38, abs=0.3)
     assert hidden.stego.psnr > 56
 
 
-def test_where_there_is_less_room_the_stego_stays_at_56_dB(key: Key, scene: Scene) -> None:
+def test_where_there_is_less_room_the_stego_stays_at_56_db(key: Key, scene: Scene) -> None:
     sent = hide(scene(90, 120), key, send_as="picture")
     assert sent.stego.psnr > 55.9
     assert LEAST_PSNR < sent.least_recovered < 36
 
 
-@pytest.fixture
-def roomy() -> Key:
-    """Key whose covers are large enough for targets to be met closely."""
-    return Key.from_root(make_profile(width=128, height=128), ROOT)
-
-
 @pytest.mark.parametrize("recovered", [34, 40])
-def test_a_target_for_the_picture_is_met(recovered: float, roomy: Key, scene: Scene) -> None:
-    assert hide(scene(64, 64), roomy, target_recovered=recovered).least_recovered == pytest.approx(
-        recovered, abs=0.25
-    )
+def test_a_target_for_the_picture_is_met(recovered: float, scene: Scene) -> None:
+    key = Key.from_root(make_profile(width=128, height=128), ROOT)
+    sent = hide(scene(64, 64), key, target_recovered=recovered)
+    assert sent.least_recovered == pytest.approx(recovered, abs=0.2)
 
 
-@pytest.mark.parametrize("stego", [54, 60])
-def test_a_target_for_the_stego_is_met(stego: float, roomy: Key, scene: Scene) -> None:
-    sent = hide(scene(64, 64), roomy, target_stego=stego)
-    assert sent.stego.psnr == pytest.approx(stego, abs=0.25)
+@pytest.mark.parametrize(("side", "stego"), [(128, 54), (128, 60), (192, 60), (192, 62)])
+def test_a_target_for_the_stego_is_met(side: int, stego: float, scene: Scene) -> None:
+    key = Key.from_root(make_profile(width=side, height=side), ROOT)
+    sent = hide(scene(64, 64), key, target_stego=stego)
+    assert sent.stego.psnr == pytest.approx(stego, abs=0.2)
 
 
 def test_both_targets_are_met(key: Key, secret: Picture, tmp_path: Path) -> None:
@@ -252,7 +264,7 @@ def test_targets_out_of_reach_name_the_nearest_and_leave_no_file(
     assert leftovers(tmp_path) == []
 
 
-def test_a_balance_moves_both_ends_by_up_to_4_dB(key: Key, scene: Scene) -> None:
+def test_a_balance_moves_both_ends_by_up_to_4_db(key: Key, scene: Scene) -> None:
     """Of a picture with more than enough room, what arrives; of a large one, the stego."""
     small, large = scene(24, 24), scene(90, 120)
     clear, usual, unseen = (hide(small, key, balance=b, send_as="picture") for b in (1, 0, -1))
@@ -374,7 +386,7 @@ def test_much_noise_is_damage_and_no_picture(hidden: Hidden, key: Key) -> None:
     size = hidden.picture.size
     places = np.random.default_rng(5).choice(size, size // 10, replace=False)
     with pytest.raises(DamagedError) as caught:
-        reveal(moved(hidden.picture, places), key)
+        reveal(moved(hidden.picture, places), key, message=1)
     assert caught.value.hint
 
 
@@ -404,7 +416,7 @@ def test_each_receiver_gets_his_own(
 
 def test_a_receiver_for_whom_nothing_was_hidden_gets_nothing(two: Hidden) -> None:
     with pytest.raises(NoMessageError):
-        reveal(two, team().for_receiver("eve"))
+        reveal(two, team().for_receiver("eve"), message=1)
 
 
 def test_each_receivers_quality_is_measured(two: Hidden, scene: Scene) -> None:
@@ -467,11 +479,14 @@ def test_what_cannot_be_is_refused_before_a_number_is_used(secret: Picture) -> N
         assert Ledger().highest(key.id) == 0
 
 
-def test_nine_receivers_are_too_many_for_a_cover(secret: Picture) -> None:
-    crowd = Key.from_root(SMALL, ROOT, [f"r{i}" for i in range(9)])
-    with pytest.raises((UsageError, CapacityError), match="9"):
-        hide(dict.fromkeys(crowd.names, secret), crowd)
-    assert Ledger().highest(crowd.id) == 0
+def test_eight_receivers_share_a_cover(key: Key, scene: Scene) -> None:
+    crowd = Key.from_root(SMALL, ROOT, [f"r{i}" for i in range(8)])
+    secrets = {name: scene(8, 10, i) for i, name in enumerate(crowd.names)}
+    sent = hide(secrets, crowd, send_as="picture")
+    for name, secret in secrets.items():
+        found = picture_in(sent, crowd, receiver=name, message=1)
+        assert found.unchanged
+        assert psnr(found.picture, secret) > 25
 
 
 def test_covers_that_resemble_each_other_are_told_apart(tmp_path: Path, secret: Picture) -> None:
@@ -501,6 +516,7 @@ def test_a_receivers_key_does_not_hide(secret: Picture) -> None:
 # Nothing there
 
 
+@pytest.mark.usefixtures("narrow")
 def test_another_key_finds_nothing(hidden: Hidden) -> None:
     with pytest.raises(NoMessageError):
         reveal(hidden, Key.from_root(SMALL, ROOT.derive("other")))
@@ -524,6 +540,7 @@ def test_the_number_of_another_message_finds_nothing(hidden: Hidden, key: Key) -
     assert not isinstance(error.value, DamagedError)
 
 
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("message", [None, 1])
 def test_an_unrelated_picture_holds_nothing(message: int | None, key: Key, scene: Scene) -> None:
     with pytest.raises(NoMessageError):
@@ -536,10 +553,13 @@ def test_a_picture_of_another_size_holds_nothing(shape: tuple[int, int], key: Ke
         reveal(fit(hidden.picture, *shape), key)
 
 
-@pytest.mark.parametrize("quality", [50, 90, 100])
-def test_a_stego_saved_as_jpeg_holds_nothing(quality: int, hidden: Hidden, key: Key) -> None:
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize(("quality", "message"), [(50, 1), (90, None), (100, 1)])
+def test_a_stego_saved_as_jpeg_holds_nothing(
+    quality: int, message: int | None, hidden: Hidden, key: Key
+) -> None:
     with pytest.raises(DamagedError, match="message 1"):
-        reveal(png(hidden.picture, format="JPEG", quality=quality), key)
+        reveal(png(hidden.picture, format="JPEG", quality=quality), key, message=message)
 
 
 @pytest.mark.parametrize("change", ["flipped", "turned", "inverted", "shifted", "scaled and back"])
@@ -621,13 +641,14 @@ def test_a_message_is_found_as_far_ahead_as_promised(key: Key, ahead: Callable[[
     assert reveal(ahead(WINDOW).picture, key).message == WINDOW
 
 
+@pytest.mark.usefixtures("narrow")
 def test_a_message_further_ahead_is_found_by_its_number(key: Key, ahead: Callable[[int], Hidden]) -> None:
-    sent = ahead(WINDOW + 1)
+    sent = ahead(7)
     with pytest.raises(NoMessageError, match="none of this key's covers") as error:
         reveal(sent.picture, key)
-    assert str(WINDOW) in error.value.hint
-    assert reveal(sent.picture, key, message=WINDOW + 1).message == WINDOW + 1
-    assert reveal(ahead(WINDOW + 3).picture, key).message == WINDOW + 3
+    assert "6 ahead" in error.value.hint
+    assert reveal(sent.picture, key, message=7).message == 7
+    assert reveal(ahead(9).picture, key).message == 9
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**32])
@@ -655,7 +676,7 @@ def leftovers(folder: Path) -> list[str]:
 UNREACHABLE: dict[str, Any] = {"target_stego": 65, "target_recovered": 50}
 
 
-@pytest.mark.parametrize("places", [0, 5000])
+@pytest.mark.parametrize("places", [1, 5000])
 def test_a_cancelled_hide_leaves_no_file(places: int, key: Key, secret: Picture, tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         hide(secret, key, out=tmp_path / "stego.png", progress=lambda done, of: done < places)

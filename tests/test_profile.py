@@ -9,7 +9,7 @@ from csfnns.profile import PRESETS, Profile, make_profile
 
 @pytest.mark.parametrize(("bpp", "size"), [("24", (96, 160)), ("6", (48, 80)), ("1.5", (24, 40))])
 def test_secret_size_follows_from_the_rate(bpp: str, size: tuple[int, int]) -> None:
-    profile = make_profile(height=96, width=160, bpp=bpp)
+    profile = make_profile("paper", height=96, width=160, bpp=bpp)
     assert profile.secret_size == size
     assert 24 * size[0] * size[1] / (96 * 160) == float(bpp)
 
@@ -19,6 +19,26 @@ def test_the_paper_profile_is_the_authors_network() -> None:
     paper = make_profile("paper")
     assert (paper.decoder, paper.channels, paper.weights) == ("shuffle", 96, "xavier-normal")
     assert (paper.bpp, paper.height, paper.width) == ("6", 512, 512)
+
+
+def test_the_standard_profile_has_the_trellis_decoder_and_no_network() -> None:
+    standard = make_profile()
+    assert (standard.decoder, standard.height, standard.width) == ("trellis", 512, 512)
+    assert standard.has_header
+    assert not standard.is_network
+
+
+@pytest.mark.parametrize("name", ["robust", "paper"])
+def test_the_other_profiles_have_a_network(name: str) -> None:
+    profile = make_profile(name)
+    assert profile.is_network
+    assert profile.has_header == (name == "robust")
+
+
+@pytest.mark.parametrize("choice", [{"bpp": "24"}, {"channels": 32}, {"weights": "normal"}])
+def test_choices_of_a_network_are_refused_where_there_is_none(choice: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="'paper' or 'robust'"):
+        make_profile(**choice)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -66,7 +86,7 @@ def test_a_profile_survives_json() -> None:
 )
 def test_what_cannot_be_is_refused_and_named(field: str, value: Any) -> None:
     with pytest.raises(UsageError, match=field):
-        make_profile(**{field: value})
+        make_profile("paper", **{field: value})
 
 
 def test_an_unknown_preset_is_refused_with_those_there_are() -> None:

@@ -16,6 +16,7 @@ from csfnns.keys import Key, Ledger
 from csfnns.measure import compare
 from csfnns.picture import Picture, fit, read_picture
 from csfnns.profile import make_profile
+from csfnns.results import Revealed
 from csfnns.search import Search, preset
 from csfnns.stream import Seed
 
@@ -75,6 +76,7 @@ def test_a_robust_key_prepares_for_usual_jpegs_by_itself(
     hidden: api.Hidden, key: Key, secret: Picture
 ) -> None:
     assert set(hidden.survives) == {"jpeg:75/420", "jpeg:75/444", "jpeg:95/420", "jpeg:95/444"}
+    assert (hidden.carrier, hidden.receivers["main"].method) == ("network", "network")
     assert hidden.stego.psnr > 30
     assert compare(api.reveal(hidden, key).picture, secret).psnr > 26
 
@@ -84,9 +86,10 @@ def test_what_is_reported_is_what_arrives(key: Key, quick: Search, secret: Pictu
     assert list(hidden.survives) == ["jpeg:90/420", "jpeg:90/444", "noise:2"]
     arrived = api.reveal(saved(hidden.picture, 90, "4:2:0"), key)
     figures = hidden.survives["jpeg:90/420"]["main"]
+    assert figures is not None
     assert compare(arrived.picture, secret).psnr == pytest.approx(figures.psnr, abs=0.01)
-    cases = [hidden.recovered, *hidden.survives.values()]
-    assert hidden.least_recovered == min(each["main"].psnr for each in cases)
+    cases = [hidden.receivers["main"].figures, *(each["main"] for each in hidden.survives.values())]
+    assert hidden.least_recovered == min(each.psnr for each in cases if each is not None)
 
 
 def test_a_jpeg_file_is_written_for_one_quality(
@@ -138,7 +141,7 @@ def test_too_much_compression_is_damage_and_no_noise(hidden: api.Hidden, key: Ke
 
 def test_other_decoders_do_not_promise_to_survive(scene: Scene) -> None:
     key = Key.from_root(make_profile(width=128, height=128), ROOT)
-    with pytest.raises(UsageError, match="spectral") as caught:
+    with pytest.raises(UsageError, match="standard") as caught:
         api.hide(scene(32, 32), key, survive="jpeg:90")
     assert "robust" in caught.value.hint
 
@@ -158,8 +161,12 @@ def test_five_secrets_are_too_many_for_a_robust_cover(secret: Picture) -> None:
 @pytest.mark.parametrize("quality", [None, 95, 75])
 def test_the_receiver_can_tell_how_well_it_arrived(quality: int | None, hidden: api.Hidden, key: Key) -> None:
     arrived: Any = hidden if quality is None else saved(hidden.picture, quality, "4:2:0")
-    figures = hidden.recovered if quality is None else hidden.survives[f"jpeg:{quality}/420"]
-    assert api.reveal(arrived, key).expected_psnr == pytest.approx(figures["main"].psnr, abs=2.5)
+    case = f"jpeg:{quality}/420"
+    figures = hidden.receivers["main"].figures if quality is None else hidden.survives[case]["main"]
+    assert figures is not None
+    found = api.reveal(arrived, key)
+    assert isinstance(found, Revealed)
+    assert found.expected_psnr == pytest.approx(figures.psnr, abs=2.5)
 
 
 def test_settings_without_a_channel_get_the_keys_own(key: Key, secret: Picture) -> None:
@@ -169,6 +176,9 @@ def test_settings_without_a_channel_get_the_keys_own(key: Key, secret: Picture) 
 
 def test_a_channel_in_the_settings_of_another_decoder_uses_no_number(scene: Scene) -> None:
     key, ledger = Key.from_root(make_profile(width=128, height=128), ROOT), Ledger()
-    with pytest.raises(UsageError, match="spectral"):
+    with pytest.raises(UsageError, match="search"):
         api.hide(scene(32, 32), key, search=preset(PROFILE), ledger=ledger)
+    paper = Key.from_root(make_profile("paper", width=64, height=64), ROOT)
+    with pytest.raises(UsageError, match="paper"):
+        api.hide(scene(32, 32), paper, search=preset(PROFILE), ledger=ledger)
     assert ledger.highest(key.id) == 0

@@ -49,6 +49,16 @@ def photo(desk: Path) -> Picture:
 
 
 @pytest.fixture
+def drawing(desk: Path) -> Picture:
+    """drawing.png, 200x120: few colours and straight edges, as a screenshot has them."""
+    picture = np.full((120, 200, 3), 255, np.uint8)
+    picture[:20] = 40, 60, 120
+    picture[40:100:12, 20:160:3] = 0
+    Image.fromarray(picture).save(desk / "drawing.png")
+    return picture
+
+
+@pytest.fixture
 def transcript() -> Callable[[str], None]:
     """Run each line that starts with "$ " and compare what appears with the lines below it.
 

@@ -45,7 +45,7 @@ def test_a_secret_goes_through_a_diffusion_model(transcript: Transcript) -> None
         error: This key's covers come from a diffusion model.
         hint: Name its place: --model PATH|NAME.
         [exit 6]
-        $ csfnns hide secret.png -k mine.key -o holiday.png --model model --steps 60
+        $ csfnns hide secret.png -k mine.key -o holiday.png --model model
         holiday.png: message 1
         ...
         $ csfnns reveal holiday.png -k mine.key -o back.png --model model
@@ -71,7 +71,7 @@ def test_another_setting_is_named_before_a_number_is_used_up(
         error: This model does not make the covers of this key. DDIMScheduler's beta_end: expected 0.012, here 0.02.
         hint: Use the other end's model, with its scheduler's settings, file by file.
         [exit 6]
-        $ csfnns hide secret.png -k mine.key -o holiday.png --steps 60
+        $ csfnns hide secret.png -k mine.key -o holiday.png
         holiday.png: message 1
         ...
     """)

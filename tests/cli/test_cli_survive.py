@@ -44,9 +44,9 @@ def test_a_jpeg_file_is_written_for_one_quality(run: Callable[[str], str], photo
     run("csfnns key new home.key --profile robust --size 192")
     options = "--survive jpeg:90/420 --steps 60 --beta 0.1"
     shown = json.loads(run(f"csfnns hide secret.png -o holiday.jpg -k home.key {options} --json"))
-    assert "survives" not in shown  # the file is that JPEG: what the receiver gets is "recovered"
+    assert shown["survives"] == {}  # the file is that JPEG
     assert shown["stego"]["psnr"] > 28
-    assert shown["recovered"]["main"]["psnr"] > 20
+    assert shown["receivers"]["main"]["psnr"] > 20
     with Image.open("holiday.jpg") as image:
         assert image.format == "JPEG"
     assert "[exit" not in run("csfnns reveal holiday.jpg -o found.png -k home.key")
@@ -66,7 +66,7 @@ def test_a_standard_key_does_not_promise_to_survive(transcript: Transcript) -> N
         $ csfnns key new home.key --size 192
         ...
         $ csfnns hide secret.png -o stego.png -k home.key --survive jpeg:90
-        error: A stego of this key does not survive jpeg:90: its decoder is 'spectral'.
+        error: A stego of this key does not survive jpeg:90: its profile is 'standard'.
         hint: Make a key with 'csfnns key new --profile robust'.
         [exit 2]
         """)
