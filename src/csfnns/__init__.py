@@ -1,7 +1,7 @@
 """Hide pictures and files in pictures that a generator makes from a shared key.
 
 key = csfnns.Key.new()
-stego = csfnns.hide("secret.jpg", key)              # or csfnns.hide_file("report.pdf", key), byte for byte
+stego = csfnns.hide("secret.jpg", key)              # or a file, byte for byte
 csfnns.reveal(stego, key).save("secret.png")
 """
 
@@ -9,17 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from csfnns.api import Arrival as Arrival
     from csfnns.api import Cover as Cover
     from csfnns.api import Decoy as Decoy
     from csfnns.api import Hidden as Hidden
-    from csfnns.api import HiddenFile as HiddenFile
     from csfnns.api import Revealed as Revealed
     from csfnns.api import RevealedFile as RevealedFile
     from csfnns.api import add_grain as add_grain
     from csfnns.api import capacity as capacity
+    from csfnns.api import capacity_pictures as capacity_pictures
     from csfnns.api import capacity_surviving as capacity_surviving
     from csfnns.api import hide as hide
-    from csfnns.api import hide_file as hide_file
     from csfnns.api import make_cover as make_cover
     from csfnns.api import make_decoy as make_decoy
     from csfnns.api import reveal as reveal
@@ -38,17 +38,18 @@ __version__ = "0.1.0"
 # Loaded when first used, so that `csfnns --help` never waits for torch.
 _HOMES = {
     "csfnns.api": (
+        "Arrival",
         "Cover",
         "Decoy",
         "Hidden",
-        "HiddenFile",
         "Revealed",
         "RevealedFile",
         "add_grain",
         "capacity",
+        "capacity_pictures",
+        "capacity_pictures",
         "capacity_surviving",
         "hide",
-        "hide_file",
         "make_cover",
         "make_decoy",
         "reveal",
@@ -61,11 +62,11 @@ _HOMES = {
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Arrival",
     "Cover",
     "CsfnnsError",
     "Decoy",
     "Hidden",
-    "HiddenFile",
     "Key",
     "Ledger",
     "Profile",
@@ -74,9 +75,9 @@ __all__ = [
     "Search",
     "add_grain",
     "capacity",
+    "capacity_pictures",
     "capacity_surviving",
     "hide",
-    "hide_file",
     "key_from_passphrase",
     "make_cover",
     "make_decoy",

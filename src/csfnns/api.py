@@ -1,12 +1,9 @@
-"""The two straight lines, hide and reveal: for pictures by a search, for files by one of the ways of ways.py.
+"""The two straight lines, hide and reveal.
 
-hide:   secret → codec.encode → target            ┐
-        key + message number → seeds → cover      ├→ search → δ → stego = cover + δ → file → read back → check
-                                     → decoders   ┘
-        file → pack → way.embed, with cover and seeds → file, and on as above
+hide:   secrets → select.py: how each goes ┐
+        key + message number → seeds → cover ┴→ way.embed → file → read back as every receiver will → written
 reveal: stego ─┐
-        key + message number → seeds → cover → δ = stego - cover ┬→ decoder → codec.decode → picture
-                                                                 └→ way.extract, each way → unpack → file
+        key + message number → seeds → cover → way.extract, each way → a picture, or bytes → unpack → a file
 """
 
 import os
@@ -19,19 +16,30 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy.typing as npt
 
-from csfnns.aim import Aim
 from csfnns.covers import make_generator
 from csfnns.errors import KeyFileError, NoMessageError, SearchError, UsageError
-from csfnns.finding import WINDOW, candidates, look, nothing_found, resembling_covers, window_of
+from csfnns.extras import require
+from csfnns.finding import WINDOW, candidate_numbers, look, nothing_found, resembling_covers, window_of
 from csfnns.jpeg_file import is_jpeg
 from csfnns.keys import DEFAULT_RECEIVER, Key, Ledger, check_message
 from csfnns.output import JPEG, check_output_name, write_atomically
 from csfnns.picture import Picture, fit, read_picture, restore
 from csfnns.profile import Profile
-from csfnns.results import Cover, Decoy, Hidden, HiddenFile, Revealed, RevealedFile
-from csfnns.sending import Avif, FileSource, Sending, SendingFiles, is_picture, make_parcel, seeds_of
+from csfnns.results import Arrival, Cover, Decoy, Hidden, Revealed, RevealedFile
+from csfnns.select import Secret, SendAs, Wishes, is_picture, read_secret
+from csfnns.sending import Sending, seeds_of
 from csfnns.stream import SEED_BYTES, Seed
-from csfnns.ways import Arrived, arrive, check_robust, check_suffix, choose
+from csfnns.ways import (
+    Arrived,
+    Bits,
+    JpegFile,
+    Network,
+    Pixels,
+    arrive,
+    check_robust,
+    check_suffix,
+    choose_way,
+)
 from csfnns.words import words
 
 if TYPE_CHECKING:
@@ -40,6 +48,7 @@ if TYPE_CHECKING:
 
     from csfnns.covers import CoverGenerator
     from csfnns.schemes.direct import Capacity
+    from csfnns.schemes.trellis import Trellis
     from csfnns.search import Progress, Search
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Pil.Image"
@@ -47,7 +56,8 @@ Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Pil.Ima
 
 
 LEAST_JPEG = 30.0
-"""PSNR in dB of a JPEG file with the most that `capacity` tells: a fuller one could not be told from a stranger's."""
+"""PSNR in dB of a JPEG file with the most that `capacity` shows: a fuller one resembles its cover no more than a stranger's."""
+_TURN = 4.0  # dB that a balance of 1 moves
 _FRAME = 32  # bytes that travel with a file: its length, kind and method, and a name of 24 letters
 
 
@@ -57,132 +67,90 @@ def hide(
     *,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
+    name: str | None = None,
+    send_as: SendAs | None = None,
+    exact: bool = False,
+    resize: int | None = None,
+    target_recovered: float | None = None,
+    target_stego: float | None = None,
+    balance: float = 0.0,
+    quality: int | None = None,
+    grain: bool = False,
+    survive: str | Sequence[str] | None = None,
+    search: "Search | None" = None,
+    evade: str | Path | Sequence[str | Path] = (),
+    gamma: float | None = None,
     album: str | os.PathLike[str] | None = None,
     model: str | os.PathLike[str] | None = None,
-    search: "Search | None" = None,
-    survive: str | Sequence[str] | None = None,
-    grain: bool = False,
-    against: str | Path | Sequence[str | Path] = (),
-    gamma: float | None = None,
-    target_stego: float | None = None,
-    target_recovered: float | None = None,
     ledger: Ledger | None = None,
     device: str = "cpu",
     progress: "Progress | None" = None,
 ) -> Hidden:
-    """Hide a picture, or one for each of several receivers, in a fresh cover of the key.
+    """Hide a picture or any file, or one for each of several receivers, in a fresh cover of the key.
 
-    `secret` is a picture, or a mapping from receivers' names to pictures. With `out`, the file is written once
-    it has been decoded as every receiver will; until then nothing appears under that name. `search` overrides
-    the profile's settings; `device` is a torch device for it, such as "cuda". `survive` says what may happen to the
-    stego on its way, such as "jpeg:75-95"; of several, any one may (search/channel.py). Each case is checked. For one
-    JPEG quality, `out` may be a .jpg: then it is that JPEG file. With `grain`, the stego differs from the cover by what
-    cannot be told from a decoy's grain (docs/grain.md); of `search` then its steps and rates alone count. With a target, a
-    PSNR in dB for one end or both, searches are repeated until it is met. `against` names networks that the search shall
-    deceive too: str of those that come taught, such as "xunet", or models' files; `gamma` is their weight (γ of Eq. 6),
-    the search's own or 1e-4 unless given; not with `grain`, and not for a .jpg. Others that learn from such stegos find
-    them nearly as often as without (docs/results.md). What can be refused is refused before a message number is used up;
-    then one is, whatever becomes of the message.
+    `secret` is a path, the bytes of a file, an array or a Pillow image, or a mapping from receivers' names to such. A
+    picture goes as select.py says, at its own size unless `resize` gives a longer side in pixels; everything else goes
+    byte for byte, with `name` instead of the path's. `send_as` takes it for a "picture", which then goes by the trellis
+    decoder, or for a "file"; with `exact`, a picture goes byte for byte, or as AVIF if it does not fit.
 
-    Raises KeyFileError for a receiver's key, UsageError, PictureError, CoverError, CapacityError, LedgerError,
-    SearchError and Cancelled; then there is no file.
+    A picture arrives at 38 dB and leaves the stego at 56 dB at least; `balance` in -1…1 moves both by 4 dB, up for a clearer
+    picture. `target_recovered` and `target_stego` are PSNRs in dB to meet instead: one of them alone, or both.
+
+    With `out`, the file is written once it has been decoded as every receiver will; until then nothing appears under that
+    name. A .jpg carries bytes in its coefficients, at a `quality` (90 unless given); with `grain`, bytes are grain of σ = 1,
+    which cannot be told from a decoy's (docs/grain.md).
+
+    A key of profile robust hides what survives JPEG of quality 75 to 95, or what `survive` says, such as "jpeg:60-95" or
+    "noise:2" (search/channel.py): a picture, or a file of a few kB; each case is checked. That and profile paper need the
+    extra `network`, take settings of the `search`, and may `evade` named detectors with a weight of `gamma`; `device` is a
+    torch device, such as "cuda".
+
+    What can be refused is refused before a message number is used up. Raises KeyFileError for a receiver's key, UsageError,
+    PictureError, CoverError, CapacityError, LedgerError, SearchError and Cancelled; then there is no file.
     """
     _check_sends(key)
-    aims = target_stego is not None or target_recovered is not None
-    aim = Aim(target_stego, target_recovered) if aims else None
     sources: dict[str, Source] = _by_receiver(secret, key)
     files = [source for source in sources.values() if isinstance(source, (str, os.PathLike))]
-    if grain and (survive or _suffix(out) in JPEG):
-        hint = "Name the file .png or .webp, and leave --survive out; or leave --grain out."
-        raise UsageError("Grain survives nothing, and JPEG least of all.", hint)
-    search = _prepared(key.profile, search, survive, grain=grain)
-    if grain and aim:
-        raise UsageError("Grain has one strength: there is no target to reach.", "Give one of them.")
-    check_suffix(key.profile, _suffix(out), search.channel)
-    networks = _to_deceive(against, gamma, grain=search.space == "grain", suffix=_suffix(out))
-    if networks:
-        from csfnns.search import GAMMA
-
-        search = replace(search, gamma=gamma or search.gamma or GAMMA)
-    path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files, jpeg=True)
-    secrets = {name: read_picture(source) for name, source in sources.items()}
-    generator = _generator(key.profile, album, model)
-
-    from csfnns.schemes import CsFnns
-
-    scheme = CsFnns(key.profile, search, device, networks)
-    _check_wrong_keys_show(key.profile)
-    scheme.check(list(secrets.values()))
-    message = (ledger or Ledger()).claim(key.id)
-    cover = generator(key.cover, message)
-    sending = Sending(key, message, secrets, cover, _suffix(out) or ".png", progress)
-    data, hidden = sending.send(scheme, search) if aim is None else sending.send_at(aim, scheme, search)
-    _check_recognised(hidden.picture, key, generator, message)
-    if path is not None:
-        write_atomically(data, path, overwrite=overwrite)
-    return hidden
-
-
-def hide_file(
-    source: FileSource | Mapping[str, FileSource],
-    key: Key,
-    *,
-    out: str | os.PathLike[str] | None = None,
-    overwrite: bool = False,
-    name: str | None = None,
-    avif: Avif = "never",
-    survive: str | Sequence[str] | None = None,
-    exact: bool = False,
-    quality: int | None = None,
-    grain: bool = False,
-    album: str | os.PathLike[str] | None = None,
-    model: str | os.PathLike[str] | None = None,
-    ledger: Ledger | None = None,
-    device: str = "cpu",
-    progress: "Progress | None" = None,
-) -> HiddenFile:
-    """Hide a file, or one for each of several receivers, in a fresh cover of the key. It arrives exactly or not at all.
-
-    `source` is a path or the content itself, or a mapping from receivers' names to such. `name` travels with it
-    instead of the path's. With `avif`, pictures are sent in that format, as good as fits without great changes,
-    "always" or only when "needed" because they do not fit as they are; `sent` tells.
-
-    A key of profile robust sends by a search, on `device`, what then survives JPEG of quality 75 to 95, or what `survive`
-    says as with `hide`; a few kB. `exact`, as all other keys: by direct coding, which carries far more and survives
-    nothing: in the pixels of a .png or .webp, with `grain` as grain of σ = 1; or in the coefficients of a .jpg of a
-    `quality` (90 unless given).
-
-    As with `hide`, the file appears once it was read as every receiver will, in each case that it shall survive, and
-    what can be refused is refused before a message number is used up. Raises KeyFileError for a receiver's key,
-    CapacityError for more than fits, UsageError, PictureError (for files that cannot be read too), CoverError,
-    LedgerError, SearchError and Cancelled; then there is no file.
-    """
-    _check_sends(key)
-    sources: dict[str, FileSource] = _by_receiver(source, key)
-    files = [each for each in sources.values() if not isinstance(each, bytes)]
-    way = choose(
-        key.profile,
-        _suffix(out),
-        survive=_texts(survive),
-        exact=exact,
-        quality=quality,
-        grain=grain,
-        device=device,
-        progress=progress,
+    trellis = _trellis(key.profile, target_recovered, target_stego, balance)
+    wishes = Wishes(send_as, exact, trellis is not None)
+    network = (
+        key.profile.is_network and not exact and send_as != "file" and all(map(is_picture, sources.values()))
     )
+    if not network:
+        _refuse_network_options(evade, gamma, search, key.profile)
+        way: Pixels | JpegFile | Bits | Network = choose_way(
+            key.profile,
+            _suffix(out),
+            survive=_texts(survive),
+            exact=exact,
+            quality=quality,
+            grain=grain,
+            trellis=trellis,
+            device=device,
+            progress=progress,
+        )
+        if trellis is not None and (grain or not isinstance(way, Pixels)):
+            reason = "A target is for a picture in the levels of a .png or .webp."
+            raise UsageError(reason, "Leave the target out, or --grain; or name the file .png.")
+    else:
+        if quality is not None or grain:
+            reason = f"A picture of a key of profile {key.profile.name!r} goes by a search."
+            raise UsageError(
+                reason, "Leave --quality and --grain out, or send the picture's own bytes: --exact."
+            )
+        way = _network(key.profile, _suffix(out), search, survive, evade, gamma, device, progress)
     path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files, jpeg=True)
     _check_wrong_keys_show(key.profile)
+    secrets = {who: read_secret(source, name, send_as, resize) for who, source in sources.items()}
+    if isinstance(way, Network):
+        way.scheme.check([each.picture for each in secrets.values() if each.picture is not None])
+    _check_fits(way, secrets)
     generator = _generator(key.profile, album, model)
-    parcels = {who: make_parcel(each, name, avif) for who, each in sources.items()}
-    own = avif != "always" and way.has_room([len(each.packed) for each in parcels.values()])
-    least = [len(each.packed) if each.picture is None else 0 for each in parcels.values()]
-    if not own and not way.has_room(least):
-        raise way.too_much(sum(least))
     message = (ledger or Ledger()).claim(key.id)
-    data, hidden = SendingFiles(key, message, parcels, generator(key.cover, message), way).send(own=own)
+    hidden = Sending(key, message, secrets, generator(key.cover, message), way, wishes).send()
     _check_recognised(hidden.picture, key, generator, message)
     if path is not None:
-        write_atomically(data, path, overwrite=overwrite)
+        write_atomically(hidden.data, path, overwrite=overwrite)
     return hidden
 
 
@@ -236,8 +204,22 @@ def capacity_surviving(
     return _net(scheme.capacity(make_cover(key, album=album, model=model).picture, progress=progress))
 
 
+def capacity_pictures(key: Key, sides: Sequence[tuple[int, int]]) -> dict[tuple[int, int], float]:
+    """PSNR in dB at which a usual photograph of each size (width, height) would arrive, by the trellis decoder.
+
+    After 24 Kodak photographs scaled to several sizes; others differ by some dB. Raises UsageError for another profile.
+    """
+    if key.profile.is_network:
+        reason = f"The profile {key.profile.name!r} sends pictures of one size."
+        raise UsageError(reason, "Make a key of the profile standard.")
+    from csfnns.schemes.trellis import photograph_psnr
+
+    places = 3 * key.profile.width * key.profile.height
+    return {(width, height): photograph_psnr(places, width * height) for width, height in sides}
+
+
 def reveal(
-    stego: "Source | Hidden | HiddenFile",
+    stego: "Source | Hidden",
     key: Key,
     *,
     receiver: str | None = None,
@@ -271,7 +253,7 @@ def reveal(
     _check_wrong_keys_show(key.profile)
     generator = _generator(key.profile, album, model)
     ledger = ledger or Ledger()
-    numbers = candidates(key, ledger, generator) if message is None else [check_message(message)]
+    numbers = candidate_numbers(key, ledger, generator) if message is None else [check_message(message)]
     resembling = []
     # Covers of one style can resemble each other, so the first that does need not be the one.
     for number in resembling_covers(fit(picture, *size), key, generator, numbers):
@@ -282,9 +264,11 @@ def reveal(
         ledger.mark_seen(key.id, name, number)
         if isinstance(found, File):
             return RevealedFile(found.content, found.name, found.kind, number, name)
+        if not key.profile.is_network:
+            return Revealed(found.grid, number, name, found.expected_psnr, found.unchanged, False)
         denoised = helps(key.profile) if denoise is None else denoise
         grid = without_noise(found.grid, found.expected_psnr) if denoised else found.grid
-        return Revealed(restore(grid, found.shape), number, name, found.expected_psnr, denoised)
+        return Revealed(restore(grid, found.shape), number, name, found.expected_psnr, True, denoised)
     raise nothing_found(arrived, key.profile, resembling, name, window_of(generator))
 
 
@@ -314,7 +298,7 @@ def make_decoy(
     model: str | os.PathLike[str] | None = None,
     ledger: Ledger | None = None,
 ) -> Decoy:
-    """Make a fresh cover of the key with grain, and nothing in it: what `hide` and `hide_file` make with `grain`, but for
+    """Make a fresh cover of the key with grain, and nothing in it: what `hide` makes with `grain`, but for
     the secret (docs/grain.md).
 
     Uses up a message number. Raises KeyFileError for a receiver's key, UsageError, PictureError, CoverError and
@@ -364,51 +348,97 @@ def _generator(
     return make_generator(profile, place, None if model is None else os.fspath(model))
 
 
-def _prepared(
-    profile: Profile, search: "Search | None", survive: str | Sequence[str] | None, *, grain: bool
-) -> "Search":
-    """Settings of the search, with the channel that `survive` names or the decoder is made for, or in grain.
+def _trellis(
+    profile: Profile, recovered: float | None, stego: float | None, balance: float
+) -> "Trellis | None":
+    """Settings for pictures where a quality was named, else None. Raises UsageError."""
+    if recovered is None and stego is None and balance == 0:
+        return None
+    if profile.is_network:
+        reason = f"A target and a balance go with the profile standard, not {profile.name!r}."
+        raise UsageError(reason, "Set the weight of the secret instead: --beta.")
+    if not -1 <= balance <= 1:
+        raise UsageError(f"balance must be in -1…1, got {balance}.", "0 is the usual one.")
+    from csfnns.schemes.trellis import Quality, Trellis
 
-    Raises UsageError.
-    """
-    from csfnns.search import parse_channel, preset
+    if recovered is None and stego is None:
+        usual = Quality()
+        assert usual.recovered is not None
+        assert usual.stego is not None
+        return Trellis(profile, Quality(usual.recovered + _TURN * balance, usual.stego - _TURN * balance))
+    if balance != 0:
+        raise UsageError("A target and a balance do not go together.", "Give one of them.")
+    return Trellis(profile, Quality(recovered, stego, strict=True))
+
+
+def _network(
+    profile: Profile,
+    suffix: str,
+    search: "Search | None",
+    survive: str | Sequence[str] | None,
+    evade: str | Path | Sequence[str | Path],
+    gamma: float | None,
+    device: str,
+    progress: "Progress | None",
+) -> Network:
+    """Way for pictures by a search. Raises UsageError, also where torch is missing."""
+    require("network", f"Hiding a picture with a key of profile {profile.name!r}")
+    from csfnns.schemes import CsFnns
+    from csfnns.search import GAMMA, parse_channel, preset
 
     usual = preset(profile)
     found = search or usual
     texts = _texts(survive)
     if texts or found.channel is not None:
         check_robust(profile, " or ".join(texts) or str(found.channel))
-    if grain and profile.decoder != "spectral":
-        raise UsageError(
-            f"A key of profile {profile.name!r} cannot hide pictures in grain: its decoder is {profile.decoder!r}.",
-            "Make a key with 'csfnns key new --profile standard'.",
-        )
-    if profile.decoder != "robust":
-        return found.in_grain() if grain else found
-    channel = parse_channel(*texts) if survive is not None else found.channel or usual.channel
-    return replace(found, channel=channel)
+    if profile.decoder == "robust":
+        channel = parse_channel(*texts) if survive is not None else found.channel or usual.channel
+        found = replace(found, channel=channel)
+    check_suffix(profile, suffix, found.channel)
+    networks = _to_evade(evade, gamma, suffix=suffix)
+    if networks:
+        found = replace(found, gamma=gamma or found.gamma or GAMMA)
+    scheme = CsFnns(profile, found, device, networks)
+    return Network(scheme, found.channel, suffix or ".png", progress)
 
 
-def _to_deceive(
-    against: str | Path | Sequence[str | Path], gamma: float | None, *, grain: bool, suffix: str
+def _refuse_network_options(
+    evade: str | Path | Sequence[str | Path], gamma: float | None, search: "Search | None", profile: Profile
+) -> None:
+    """Raise UsageError for options of a search by gradients where there is none."""
+    given = {"--evade": bool(evade), "--gamma": gamma is not None, "settings of a search": search is not None}
+    for name, there in given.items():
+        if there:
+            reason = f"{name} needs a search by gradients, which hides pictures with a key of profile paper or robust."
+            raise UsageError(reason, "Leave it out, or make a key with 'csfnns key new --profile robust'.")
+
+
+def _check_fits(way: Pixels | JpegFile | Bits | Network, secrets: Mapping[str, Secret]) -> None:
+    """Raise CapacityError for files that certainly do not fit, so that no message number is used up."""
+    if isinstance(way, Network):
+        return
+    least = [len(each.packed) if each.picture is None else 0 for each in secrets.values()]
+    if not way.has_room(least):
+        raise way.too_much(sum(least))
+
+
+def _to_evade(
+    evade: str | Path | Sequence[str | Path], gamma: float | None, *, suffix: str
 ) -> "list[nn.Module]":
-    """Networks that the search shall deceive. Raises UsageError."""
-    if not against:
+    """Networks that the search shall evade. Raises UsageError."""
+    if not evade:
         if gamma is not None:
-            hint = "Name one, such as --against xunet, or leave --gamma out."
-            raise UsageError("--gamma weighs the networks of --against, and there is none.", hint)
+            hint = "Name one, such as --evade xunet, or leave --gamma out."
+            raise UsageError("--gamma weighs the networks of --evade, and there is none.", hint)
         return []
     if gamma is not None and not 0 < gamma < inf:
-        raise UsageError(f"{gamma} is no weight of networks to deceive.", "Give one above 0, such as 1e-4.")
+        raise UsageError(f"gamma must be above 0, got {gamma}.", "Give one such as 1e-4.")
     if suffix in JPEG:
         hint = "Name the file .png or .webp, or leave the networks out."
-        raise UsageError("Networks are deceived by exact pixels, which a JPEG file does not keep.", hint)
-    if grain:
-        reason = "Networks suspect decoys and stegos with grain alike, and one that is deceived would tell them apart."
-        raise UsageError(reason, "Leave grain out, or the networks.")
+        raise UsageError("Networks are evaded by exact pixels, which a JPEG file does not keep.", hint)
     from csfnns.steganalysis import Deep, find_model
 
-    models = [against] if isinstance(against, str | Path) else against
+    models = [evade] if isinstance(evade, str | Path) else evade
     return [Deep.load(find_model(each)).network for each in dict.fromkeys(models)]
 
 
@@ -442,8 +472,8 @@ def _one_receiver(name: str | None, key: Key) -> str:
     return name or key.names[0]
 
 
-def _arrived(stego: "Source | Hidden | HiddenFile") -> Arrived:
-    if isinstance(stego, Hidden | HiddenFile):
+def _arrived(stego: "Source | Hidden") -> Arrived:
+    if isinstance(stego, Hidden):
         return Arrived(stego.picture, stego.data if is_jpeg(stego.data) else None)
     return arrive(stego)
 
@@ -461,20 +491,18 @@ def _check_wrong_keys_show(profile: Profile) -> None:
 __all__ = [
     "DEFAULT_RECEIVER",
     "WINDOW",
-    "Avif",
+    "Arrival",
     "Cover",
     "Decoy",
-    "FileSource",
     "Hidden",
-    "HiddenFile",
     "Revealed",
     "RevealedFile",
     "Source",
     "add_grain",
     "capacity",
+    "capacity_pictures",
     "capacity_surviving",
     "hide",
-    "hide_file",
     "is_picture",
     "make_cover",
     "make_decoy",

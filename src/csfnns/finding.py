@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from csfnns.covers import Slow
-from csfnns.errors import CapacityError, DamagedError, NoMessageError
+from csfnns.errors import DamagedError, NoMessageError
 from csfnns.jpeg_file import INSTALL
 from csfnns.keys import Key, Ledger
 from csfnns.picture import Picture
 from csfnns.profile import Profile
-from csfnns.ways import Arrived, Way, to_read
+from csfnns.ways import Arrived, to_read
 
 if TYPE_CHECKING:
     from csfnns.covers import CoverGenerator
@@ -36,39 +36,16 @@ def look(
 
     Raises NoMessageError for a plain cover and for a file of a later version, DamagedError for a file that was changed.
     """
-    ways = to_read(profile, arrived)
-    # Bytes have a check value; where a picture has none, they come first.
-    first = [way for way in ways if way.is_likely(arrived, cover) or not profile.has_header]
-    return (
-        _file_in(first, arrived, cover, seeds)
-        or _picture_in(arrived.picture, cover, profile, seeds)
-        or _file_in([way for way in ways if way not in first], arrived, cover, seeds)
-    )
-
-
-def _file_in(ways: Iterable[Way], arrived: Arrived, cover: Picture, seeds: "ReceiverSeeds") -> "File | None":
     from csfnns.payloads.file import unpack
 
-    for way in ways:
-        data = way.extract(arrived, cover, seeds)
-        if data is not None:
-            return unpack(data)
+    if np.array_equal(arrived.picture, cover):
+        hint = "Somebody may have sent the wrong file."
+        raise NoMessageError("This is a cover as it was generated: nothing is hidden in it.", hint)
+    for way in to_read(profile, arrived, cover):
+        found = way.extract(arrived, cover, seeds)
+        if found is not None:
+            return unpack(found) if isinstance(found, bytes) else found
     return None
-
-
-def _picture_in(
-    picture: Picture, cover: Picture, profile: Profile, seeds: "ReceiverSeeds"
-) -> "Decoded | None":
-    from csfnns.schemes import CsFnns
-
-    try:
-        return CsFnns(profile).extract(picture, cover, seeds)
-    except CapacityError:  # a cover too small for any picture; it may hold a file
-        return None
-    except NoMessageError:
-        if np.array_equal(picture, cover):
-            raise
-        return None
 
 
 def resembling_covers(
@@ -117,7 +94,7 @@ def window_of(generator: "CoverGenerator") -> int:
     return generator.window if isinstance(generator, Slow) else WINDOW
 
 
-def candidates(key: Key, ledger: Ledger, generator: "CoverGenerator") -> Sequence[int]:
+def candidate_numbers(key: Key, ledger: Ledger, generator: "CoverGenerator") -> Sequence[int]:
     """Numbers around the last one known here: the next ones and the latest ones first."""
     seen = max((max(ledger.seen(key.id, name), default=0) for name in key.names), default=0)
     last = max(seen, ledger.highest(key.id))

@@ -73,10 +73,12 @@ class Profile(BaseModel):
     """What makes the covers of generator `diffusion`."""
     width: int = Field(default=512, ge=64, le=8192, multiple_of=GRID)
     height: int = Field(default=512, ge=64, le=8192, multiple_of=GRID)
+    decoder: Literal["trellis", "robust", "shuffle", "plain"] = "trellis"
+    """What makes a picture of δ: the trellis decoder, or one of three networks."""
     bpp: Rate = "6"
-    """Secret bits a cover pixel, 24 a secret pixel as in the paper: 24, 6 or 1.5."""
-    decoder: Literal["plain", "shuffle", "robust", "trellis"] = "trellis"
+    """Of a network: secret bits a cover pixel, 24 a secret pixel as in the paper: 24, 6 or 1.5."""
     channels: int = Field(default=48, ge=3, le=512)
+    """Of a network."""
     weights: Literal["xavier-normal", "xavier-uniform", "orthogonal", "kaiming", "uniform", "normal"] = (
         "orthogonal"
     )
@@ -94,6 +96,14 @@ class Profile(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _trellis_has_no_network(self) -> Self:
+        if self.decoder == "trellis":
+            for name in ("bpp", "channels", "weights"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} goes with a network: choose the profile 'paper' or 'robust'")
+        return self
+
+    @model_validator(mode="after")
     def _robust_carries_little(self) -> Self:
         # 28 numbers of a block are looked at: 12 can be made of them, 48 or 192 cannot.
         if self.decoder == "robust" and self.bpp != "1.5":
@@ -102,18 +112,24 @@ class Profile(BaseModel):
 
     @property
     def has_header(self) -> bool:
-        """Whether a header with a check value travels with each picture."""
-        return self.decoder in ("robust", "trellis")
+        """Whether a picture has a header with a check value, so that a wrong key is known as such."""
+        return self.decoder in ("trellis", "robust")
+
+    @property
+    def is_network(self) -> bool:
+        """Whether the decoder is a network, whose search needs torch."""
+        return self.decoder != "trellis"
 
     @property
     def secret_size(self) -> tuple[int, int]:
-        """Height and width of the secret's grid: the cover's, divided by 1, 2 or 4 (24, 6, 1.5 bpp)."""
+        """Height and width of a network's grid: the cover's, divided by 1, 2 or 4 (24, 6, 1.5 bpp)."""
         divisor = {"24": 1, "6": 2, "1.5": 4}[self.bpp]
         return self.height // divisor, self.width // divisor
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "standard": {"decoder": "trellis", "channels": 48, "weights": "orthogonal"},
+    # Pictures at their own size, by few changes; needs no torch.
+    "standard": {"decoder": "trellis"},
     # For pictures that are compressed, scaled or made noisy on their way.
     "robust": {"decoder": "robust", "channels": 48, "weights": "orthogonal", "bpp": "1.5"},
     # The authors' public code, which made every table of the paper.

@@ -14,8 +14,27 @@ from csfnns.picture import Picture, read_picture
 if TYPE_CHECKING:
     from csfnns.payloads.file import File, Kind
 
-WayName = Literal["pixels", "grain", "jpeg", "bits"]
-"""How bytes went (ways.py)."""
+MethodName = Literal["exact", "trellis", "avif", "network"]
+"""How one receiver's secret was prepared: byte for byte, by the trellis decoder, as a smaller AVIF, or by a network."""
+
+Carrier = Literal["pixels", "grain", "jpeg", "bits", "network"]
+"""What of the stego carries it (ways.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What one receiver gets."""
+
+    method: MethodName
+    width: int | None
+    """Of a picture, in pixels; None for other files."""
+    height: int | None
+    figures: Figures | None
+    """A picture as it arrives, against the original at that size; None for what arrives byte for byte."""
+    original_psnr: float | None
+    """PSNR in dB of a picture against the original at the original's size, scaled by Lanczos; infinite for the same pixels."""
+    file: "File | None" = None
+    """What is sent byte for byte: `content`, `name` and `kind`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,53 +47,31 @@ class Hidden:
     """Number of the message: says which cover was used."""
     stego: Figures
     """Stego against cover; of a JPEG file, against the cover in the same JPEG."""
-    recovered: dict[str, Figures]
-    """What each receiver gets, against the secret as it was carried: both on the decoder's grid."""
-    survives: dict[str, dict[str, Figures]]
-    """The same behind each case of the channel that the search prepared for, such as "jpeg:75/420"."""
+    receivers: dict[str, Arrival]
+    """What each receiver gets."""
+    carrier: Carrier
+    """What of the stego carries it."""
+    survives: dict[str, dict[str, Figures | None]]
+    """What receivers get behind each case that the stego was prepared for, such as "jpeg:75/420"; None: byte for byte."""
     data: bytes = field(repr=False)
     """The file as it was checked."""
 
     @property
     def least_recovered(self) -> float:
-        """PSNR in dB of the worst secret in the worst case."""
-        return min(each.psnr for case in (self.recovered, *self.survives.values()) for each in case.values())
+        """PSNR in dB of the worst picture in the worst case; infinite where everything arrives byte for byte."""
+        cases = [{name: each.figures for name, each in self.receivers.items()}, *self.survives.values()]
+        found = [each.psnr for case in cases for each in case.values() if each is not None]
+        return min(found, default=float("inf"))
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write to .png or lossless .webp; a JPEG file also as the .jpg that it is. Raises PictureError."""
-        _save(self.data, self.picture, path, overwrite=overwrite)
-
-
-@dataclass(frozen=True, slots=True)
-class HiddenFile:
-    """A stego picture that holds files, checked as its receivers will see it."""
-
-    picture: Picture
-    """uint8 (H, W, 3)."""
-    message: int
-    """Number of the message: says which cover was used."""
-    stego: Figures
-    """Stego against cover; of a JPEG file, against the cover in the same JPEG."""
-    sent: "dict[str, File]"
-    """What each receiver gets, to the last bit: `content`, `name` and `kind`."""
-    recovered: dict[str, Figures]
-    """Pictures that were made AVIF, against the pictures as they were, both in the AVIF's size."""
-    way: WayName
-    """How the bytes went: in "pixels", as "grain", in the coefficients of a "jpeg", or as "bits" that survive."""
-    survives: tuple[str, ...]
-    """Behind what everything was read too, such as "jpeg:75/420"."""
-    data: bytes = field(repr=False)
-    """The file as it was checked."""
-
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write to .png or lossless .webp; a JPEG file only as the .jpg that it is, unless it holds bits that survive.
-
-        Raises PictureError.
-        """
-        if self.way == "jpeg" and Path(path).suffix.lower() not in JPEG:
+        """Write to .png or lossless .webp; a JPEG file also, or only, as the .jpg that it is. Raises PictureError."""
+        if self.carrier == "jpeg" and Path(path).suffix.lower() not in JPEG:
             reason = "What is hidden is in the coefficients of a JPEG file: another format would lose it."
             raise PictureError(reason, "Name the file .jpg.")
-        _save(self.data, self.picture, path, overwrite=overwrite)
+        path = check_output_name(path, overwrite=overwrite, jpeg=is_jpeg(self.data))
+        suffix = path.suffix.lower()
+        data = self.data if suffix in JPEG else encode_picture(self.picture, suffix)
+        write_atomically(data, path, overwrite=overwrite)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +79,14 @@ class Revealed:
     """A picture that was found."""
 
     picture: Picture
-    """uint8 (H, W, 3), in the secret's true shape."""
+    """uint8 (H, W, 3), at the size in which it was sent."""
     message: int
     receiver: str
     expected_psnr: float | None
-    """Quality in dB of the decoder's output, before any denoising, that the receiver can tell without the original; None
-    with the profile `paper`."""
+    """Quality in dB that the sender measured, or with a network estimated from its output, before any denoising; None where
+    nobody knows: with the profile `paper`, and for a stego that was changed on its way."""
+    unchanged: bool
+    """Whether the stego is what was sent, to the last bit; with networks, which cannot tell, True."""
     denoised: bool
     """Whether noise was taken out of the decoder's output."""
 
@@ -97,7 +96,7 @@ class Revealed:
         return f"message-{self.message}.png"
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write to .png or lossless .webp, or into a folder; tells where it is. Raises PictureError."""
+        """Write to .png or lossless .webp, or into a folder; returns where it is. Raises PictureError."""
         path = _in_folder(path, self.file_name)
         write_picture(self.picture, path, overwrite=overwrite)
         return path
@@ -126,7 +125,7 @@ class RevealedFile:
         return self.name or f"message-{self.message}.bin"
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write to a file, or into a folder under its own name; tells where it is. Raises PictureError.
+        """Write to a file, or into a folder under its own name; returns where it is. Raises PictureError.
 
         What was sent as a picture becomes a .png or .webp if that is the name and it is in another format; everything
         else, whatever the name, is written byte for byte.
@@ -166,12 +165,6 @@ class Cover:
     picture: Picture
     fingerprint: str
     """64 bits of SHA-256 of the pixels, as words to read out."""
-
-
-def _save(data: bytes, picture: Picture, path: str | os.PathLike[str], *, overwrite: bool) -> None:
-    path = check_output_name(path, overwrite=overwrite, jpeg=is_jpeg(data))
-    suffix = path.suffix.lower()
-    write_atomically(data if suffix in JPEG else encode_picture(picture, suffix), path, overwrite=overwrite)
 
 
 def _in_folder(path: str | os.PathLike[str], name: str) -> Path:

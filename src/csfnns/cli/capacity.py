@@ -1,4 +1,4 @@
-"""`csfnns capacity`: how large a file may be."""
+"""`csfnns capacity`: how large a file may be, and how clear a picture arrives."""
 
 from typing import Any
 
@@ -7,6 +7,8 @@ from csfnns.cli.unlock import Choices, album_for, model_for, unlock
 
 _LEVELS = (65.0, 60.0, 55.0, 50.0)
 _JPEG_LEVELS = (50.0, 45.0, 40.0)
+_SIDES = ((640, 480), (1280, 960), (2000, 1500), (4000, 3000))
+_LEAST = 20.0
 
 
 def capacity(
@@ -25,7 +27,7 @@ def capacity(
     device: options.SearchDevice = options.Device.auto,
     json: options.AsJson = False,
 ) -> None:
-    """Show how large a file the key's covers hold, and how near the picture then stays to its cover.
+    """Show how large a file the key's covers hold, how near the stego then stays to its cover, and how pictures arrive.
 
     Measured on the check cover, message 0, for one receiver and a file that does not compress. With a key of profile
     robust, that is what --exact gives; what survives is found by up to four searches.
@@ -45,6 +47,7 @@ def capacity(
     found = api.capacity(owner, _LEVELS, **places)
     grain = api.capacity(owner, (), grain=True, **places).most
     channels = survive or ["jpeg:75-95"]
+    pictures = {} if owner.profile.is_network else api.capacity_pictures(owner, _SIDES)
     surviving = None
     if robust:
         with show.searching(json=json) as progress:
@@ -53,6 +56,9 @@ def capacity(
     if json:
         content: dict[str, Any] = {"message": 0, "bytes_at_db": _by_level(found.at), "most": found.most}
         content |= {"grain": grain, "jpeg": {"quality": quality, "bytes_at_db": _by_level(compressed.at)}}
+        content |= {
+            "photographs": [{"width": w, "height": h, "psnr": psnr} for (w, h), psnr in pictures.items()]
+        }
         content |= {} if surviving is None else {"survive": {"channels": channels, "most": surviving}}
         show.as_json(content)
         return
@@ -65,6 +71,13 @@ def capacity(
         rows = {f"{name} (--exact)": most for name, most in rows.items()}
         rows |= {f"surviving {', '.join(channels)}": surviving}
     show.table({name: f"{most:>9,} bytes" for name, most in rows.items()})
+    for (width, height), psnr in pictures.items():
+        clear = f"arrives {show.clarity(psnr)}, at about {show.decibels(psnr)}"
+        show.text(
+            f"A photograph of {width}x{height} {clear}."
+            if psnr >= _LEAST
+            else f"One of {width}x{height} is too large."
+        )
     show.text(
         f"Measured on this key's check cover, {owner.profile.width}x{owner.profile.height}; others differ a little. "
         "Files that compress may be larger; several receivers share the room."

@@ -16,7 +16,7 @@ import csfnns
 from csfnns.cli import options, show
 from csfnns.errors import CsfnnsError
 
-LIBRARIES = ("torch", "numpy", "pillow", "cryptography")
+LIBRARIES = ("numpy", "pillow", "cryptography", "torch")
 
 # SHA-256 of what seed 00 01 … 1f gives on every machine: a compatibility promise, held by the tests as well.
 SEED = bytes(range(32))
@@ -68,23 +68,26 @@ def _version(library: str) -> str:
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
-        return "missing"
+        return "not installed"
 
 
 def _processor() -> dict[str, Any]:
-    try:
-        import torch
-    except (ImportError, OSError) as error:
-        return {"features": f"torch cannot be loaded: {error}", "threads": None, "devices": []}
+    from csfnns.extras import has
+    from csfnns.search.viterbi import default_form
+
+    search = {"c": "C kernel", "numpy": "NumPy: no C compiler was there when csfnns was installed"}[
+        default_form()
+    ]
+    if not has("network"):
+        return {"search": search, "devices": ["cpu"]}
+    import torch
+
     names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
-    devices = ["cpu", *(f"cuda: {name}" for name in names)]
-    features = torch.backends.cpu.get_cpu_capability()
-    return {"features": features, "threads": torch.get_num_threads(), "devices": devices}
+    return {"search": search, "devices": ["cpu", *(f"cuda: {name}" for name in names)]}
 
 
 def _in_words(about: dict[str, Any]) -> dict[str, str]:
-    processor = f"{about['features']}, threads of torch: {about['threads']}"
-    rows = {"system": about["system"], "processor": processor, "devices": ", ".join(about["devices"])}
+    rows = {"system": about["system"], "search": about["search"], "devices": ", ".join(about["devices"])}
     return {**about["versions"], **rows}
 
 
@@ -138,9 +141,9 @@ def _round_trip() -> str:
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         ledger, file = Ledger(Path(folder) / "ledger.sqlite3"), Path(folder) / "stego.png"
-        hidden = api.hide(secret, key, out=file, ledger=ledger)
+        hidden = api.hide(secret, key, out=file, send_as="picture", ledger=ledger)
         api.reveal(str(file), key, ledger=ledger)
-    recovered = hidden.recovered[key.names[0]].psnr
+    recovered = hidden.receivers[key.names[0]].original_psnr
     seconds = time.perf_counter() - start
     quality = f"stego {hidden.stego.psnr:.1f} dB, recovered {recovered:.1f} dB"
     return f"{_SIDE}x{_SIDE} hidden and revealed in {seconds:.1f} s, {quality}"

@@ -51,7 +51,7 @@ Size: TypeAlias = Annotated[
 ]
 Bpp: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="24|6|1.5", help="Secret bits a cover pixel: more is finer, and shows more."),
+    typer.Option(metavar="24|6|1.5", help="Secret bits a cover pixel, with profile paper; robust has 1.5."),
 ]
 Generator: TypeAlias = Annotated[
     str | None,
@@ -106,6 +106,10 @@ def torch_device(device: Device) -> str:
     """Name of a device for torch."""
     if device is not Device.auto:
         return device.value
+    from csfnns.extras import has
+
+    if not has("network"):
+        return "cpu"  # whatever needs more says so
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -76,7 +76,7 @@ def reveal(
         show.as_json(content | about) if json else _explain_file(found, path)
     elif json:
         height, width = found.picture.shape[:2]
-        content |= {"width": width, "height": height, "kind": "picture"}
+        content |= {"width": width, "height": height, "kind": "picture", "unchanged": found.unchanged}
         show.as_json(content | {"expected_psnr": found.expected_psnr, "denoised": found.denoised})
     else:
         _explain(found, path)
@@ -159,10 +159,12 @@ def _explain_file(found: "RevealedFile", path: Path) -> None:
 def _explain(found: "Revealed", out: Path) -> None:
     height, width = found.picture.shape[:2]
     show.text(f"{out}: {width}x{height}, message {found.message} for {found.receiver}")
-    if found.expected_psnr is None:
+    if not found.unchanged:
+        reason = "The stego was changed on its way: this is what is left of the picture."
+        show.warning(f"{reason} Ask for the file as it was written.", json=False)
+    elif found.expected_psnr is None:
         show.text("How good it is cannot be told without the original.")
     else:
-        quality = show.about_recovered(found.expected_psnr)
-        show.text(f"Estimated at {show.decibels(found.expected_psnr)}: {quality}.")
+        show.text(f"It arrived {show.clarity(found.expected_psnr)} ({show.decibels(found.expected_psnr)}).")
     if found.denoised:
         show.text("Noise was taken out of it after that; --no-denoise leaves it in.")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from csfnns.measure import Figures
+    from csfnns.results import Arrival
     from csfnns.search import Progress
 
 _STEGO = (
@@ -20,12 +21,16 @@ _STEGO = (
     (30, "a close look side by side shows a difference"),
     (-math.inf, "the difference shows"),
 )
-_RECOVERED = (
-    (40, "like the original"),
-    (32, "close to the original, a little softer"),
-    (26, "clear, with some noise"),
-    (-math.inf, "recognisable, with much noise"),
-)
+_CLARITY = ((36, "clear"), (31, "good"), (26, "fair"), (-math.inf, "poor"))
+"""Words for how a picture arrives, by its PSNR in dB at the original's size."""
+
+
+_METHODS = {
+    "trellis": "by the trellis decoder",
+    "avif": "as AVIF",
+    "network": "by the network",
+    "exact": "exactly",
+}
 
 
 def console(*, stderr: bool = False) -> "Console":
@@ -114,9 +119,39 @@ def about_stego(psnr: float) -> str:
     return next(words for least, words in _STEGO if psnr >= least)
 
 
-def about_recovered(psnr: float) -> str:
-    """What a distance between a secret and its recovery means to an eye."""
-    return next(words for least, words in _RECOVERED if psnr >= least)
+def clarity(psnr: float) -> str:
+    """One word for how a picture arrives."""
+    return next(word for least, word in _CLARITY if psnr >= least)
+
+
+def arrival(each: "Arrival") -> str:
+    """What one receiver gets, in words."""
+    what = "a picture" if each.file is None else each.file.name or "a file"
+    if each.width is None:
+        assert each.file is not None
+        return f"{what} byte for byte, {len(each.file.content):,} bytes"
+    size = f"{each.width}x{each.height}"
+    if each.figures is None:
+        return f"{what} of {size}, identical"
+    assert each.original_psnr is not None
+    return f"{what} of {size}, {clarity(each.original_psnr)} ({decibels(each.figures.psnr)}, {_METHODS[each.method]})"
+
+
+def arrival_json(each: "Arrival") -> dict[str, Any]:
+    """The same for programs; `psnr` is null for what arrives byte for byte."""
+    content: dict[str, Any] = {"method": each.method, "exact": each.figures is None}
+    if each.file is not None:
+        content |= {"name": each.file.name, "bytes": len(each.file.content)}
+    if each.width is None:
+        return content
+    whole = each.original_psnr
+    figures = {"psnr": None, "ssim": None} if each.figures is None else figures_json(each.figures)
+    identical = whole is None or math.isinf(whole)
+    return (
+        content
+        | {"width": each.width, "height": each.height, **figures}
+        | {"original_psnr": None if identical else whole}
+    )
 
 
 def figures_json(figures: "Figures") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from csfnns.experiments.methods import METHODS, scaled
 from csfnns.experiments.plan import Plan
 from csfnns.experiments.statistics import Estimate, estimate
 from csfnns.experiments.store import Row
-from csfnns.sending import LEAST_PSNR
+from csfnns.select import LEAST_PSNR
 
 _STAND_IN = {"celebahq": "celeba"}
 """Data sets beside which the paper's figures for another one are shown."""

@@ -30,7 +30,9 @@ class Decoded:
     shape: Shape
     """Height and width to give it back in."""
     expected_psnr: float | None
-    """PSNR in dB that the receiver expects without knowing the secret; None where he cannot tell."""
+    """PSNR in dB that the receiver expects without knowing the secret; None where they cannot tell."""
+    unchanged: bool = True
+    """Whether the stego is what was sent, to the last bit; True where that cannot be told."""
 
 
 class PictureCodec(Protocol):

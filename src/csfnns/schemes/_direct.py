@@ -6,7 +6,7 @@
 A place is what a model has a law for: a sub-pixel of a picture, a coefficient of a JPEG file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -27,6 +27,7 @@ from csfnns.coding import (
     nest,
     recover,
 )
+from csfnns.coding.interval import TOTAL
 from csfnns.errors import CapacityError, DamagedError, NoMessageError, UsageError
 from csfnns.payloads.seal import CHECK_BYTES, TAG_BYTES, open_header, seal, seal_header, unseal
 from csfnns.schemes.base import ReceiverSeeds
@@ -60,7 +61,7 @@ def check_receivers(payloads: Mapping[ReceiverSeeds, bytes]) -> None:
         raise UsageError(f"A cover has room for 1 to {SLOTS} receivers, not {len(payloads)}.")
 
 
-def senders_seed(payloads: Mapping[ReceiverSeeds, bytes]) -> Seed:
+def senders_seed(payloads: Iterable[ReceiverSeeds]) -> Seed:
     """Seed that no receiver can compute but one who is alone."""
     every = b"".join(seeds.decoder.data for seeds in payloads)
     return Seed(sha256(b"csfnns/1/direct/sender" + every).digest())
@@ -145,6 +146,11 @@ class _Part:
     def _bits(self) -> int:
         return 8 * (len(self._data) + TAG_BYTES)
 
+    def density(self, rate: int) -> float:
+        """Share of the places that change at a rate, about."""
+        moved = 1 - np.diff(self._model.laws(rate))[:, self._model.reach] / TOTAL
+        return float(moved[self._classes].mean())
+
     def least_rate(self) -> int:
         """Lowest rate at which the data will most probably fit; the highest when they will hardly do."""
         return min(least_rate(self._model, _counts(self._model, self._groups), self._bits, _TRY), RATES - 1)
@@ -175,13 +181,49 @@ class _Part:
 def _deal(
     payloads: Mapping[ReceiverSeeds, bytes], secret: Seed
 ) -> list[tuple[ReceiverSeeds, bytes, list[int]]]:
-    """Slots for each receiver: one, and of the others as many as he has to say. Which ones, `secret` tells."""
-    counts = dict.fromkeys(payloads, 1)
-    for _ in range(SLOTS - len(payloads)):
-        fullest = max(counts, key=lambda seeds: (len(payloads[seeds]) + TAG_BYTES) / counts[seeds])
+    """Slots for each receiver, by how much they get."""
+    dealt = deal_slots({seeds: len(data) + TAG_BYTES for seeds, data in payloads.items()}, secret)
+    return [(seeds, data, dealt[seeds]) for seeds, data in payloads.items()]
+
+
+def deal_slots(needs: Mapping[ReceiverSeeds, float], secret: Seed) -> dict[ReceiverSeeds, list[int]]:
+    """Slots for each receiver: one, and of the others by their needs. Which ones, `secret` decides."""
+    counts = dict.fromkeys(needs, 1)
+    for _ in range(SLOTS - len(needs)):
+        fullest = max(counts, key=lambda seeds: needs[seeds] / counts[seeds])
         counts[fullest] += 1
     order = iter(secret.derive("csfnns/1/direct/deal").stream().permutation(SLOTS).tolist())
-    return [(seeds, data, [next(order) for _ in range(counts[seeds])]) for seeds, data in payloads.items()]
+    return {seeds: [next(order) for _ in range(counts[seeds])] for seeds in needs}
+
+
+class SharedPart:
+    """Bytes for one receiver among others whose parts are no bytes: all change as many of their places."""
+
+    def __init__(
+        self, model: Model, slot: U8, seeds: ReceiverSeeds, data: bytes, mine: Sequence[int]
+    ) -> None:
+        self._part = _Part(model, slot, seeds, data, mine)
+
+    def least_density(self) -> float:
+        """Share of the places that change at the least rate which carries the data."""
+        return self._part.density(self._part.least_rate())
+
+    def write(self, delta: I8, density: float) -> float:
+        """Draw this part of δ, (n,), in place, and say which share of its places it changes: `density` or, if needed, more.
+
+        Raises CapacityError for what does not fit.
+        """
+        least = self._part.least_rate()
+        low, high = least, RATES - 1
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._part.density(middle) >= density else (middle + 1, high)
+        for rate in range(low, RATES, _STEP):
+            if self._part.write(delta, rate, stop=False):
+                return self._part.density(rate)
+        raise CapacityError(
+            "This is more than the cover holds.", "Send less, or make a key with a larger --size."
+        )
 
 
 def _find_header(places: Places, delta: Changes, seed: Seed) -> tuple[bytes, int]:

@@ -1,0 +1,199 @@
+"""The trellis decoder: a fixed random recurrent network, grown from a key, that turns changes of ±1 into coefficients.
+
+Its state is a keyed running sum of δ, and each coefficient reads a random table at that state, one scale after another:
+
+    level l    of variance b = D 2^l, from the largest variance of a coefficient down to D, one after another
+               coefficients with a variance above b take part: u = 2b if a higher level coded it, else its own, u ≤ 2b
+    state      s ← (s + a_t δ_t) mod S, a_t random and odd; every `memory` sub-pixels s ← 2s mod S, which forgets
+    output     ŷ_j ← ŷ_j + g F[o_j + s] once the coefficient is due, g = √(u − b), F a table with heavy tails
+
+A level's sub-pixels are cut into pieces, each begun from state 0, so that a search can treat them side by side. A level gets as
+many sub-pixels as its coefficients have bits to gain. All that decides a count, an order or a place is an integer, and so are the
+values: both ends agree to the last bit on every machine.
+
+The idea joins a trellis source code with random labels (Pearlman and Chou, "Trellis source codes designed by conventional
+and random codes", after Viterbi and Omura 1974) to successive refinement (Equitz and Cover 1991); what is new is that the
+trellis is walked by few changes of a cover instead of bits.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from csfnns.stream import Seed
+
+I8 = npt.NDArray[np.int8]
+I16 = npt.NDArray[np.int16]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+
+OCTAVE = 32
+"""Steps of the water level D: D = 2^(step / OCTAVE - 6) levels²."""
+MOST_STATES = 8192
+FRACTION = 24
+"""Bits behind the point of a coefficient, in levels."""
+SCALE = 1448
+"""What stands for 1 in the table: its square is 2^21, so that a squared error without its low 16 bits is in 32nds."""
+LARGEST = 16383
+"""Largest number of the table: a difference of two fits into 16 bits."""
+PIECE, LEAST_PIECE, SIDE_BY_SIDE = 2048, 256, 16
+
+_TABLE = 1 << 16
+_HEAVY = 1 / 20  # so many numbers of the table are three times as large: few changes then reach far values
+_MEMORY = (
+    16,
+    16,
+    8,
+    8,
+    8,
+    8,
+    4,
+)  # of levels 0, 1, … and all above: what changes on the way spreads less at high levels
+_EXACT = Context(prec=60)
+
+
+@dataclass(frozen=True)
+class Level:
+    """One scale: which coefficients gain a number, and after which of the level's sub-pixels."""
+
+    size: int
+    """Sub-pixels."""
+    memory: int
+    moves: I32
+    """a_t of each place in a piece, (longest piece,)."""
+    members: I64
+    """Coefficients in the order in which they are due, (n,)."""
+    strong: npt.NDArray[np.bool_]
+    """Whether u = 2b, where g = √b; others have u = √2 b, (n,)."""
+    due: I64
+    """Sub-pixels after which each gains its number, 1…size, rising, (n,)."""
+    offsets: I32
+    """o_j, (n,)."""
+    gains: tuple[int, int]
+    """g in units of 2^-FRACTION / SCALE levels: of those that are not strong, and of those that are."""
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces the sub-pixels are cut into: even ones of PIECE at most, and some side by side where that can be."""
+        return max(-(-self.size // PIECE), min(SIDE_BY_SIDE, self.size // LEAST_PIECE), 1)
+
+    @cached_property
+    def starts(self) -> I64:
+        """First sub-pixel of each piece, and the level's size, (pieces + 1,)."""
+        return self.size * np.arange(self.pieces + 1, dtype=np.int64) // self.pieces
+
+    @cached_property
+    def piece_of(self) -> I64:
+        """Piece in which each coefficient is due, (n,)."""
+        return np.searchsorted(self.starts, self.due, side="left") - 1
+
+    def states(self, delta: I8, states: int) -> I64:
+        """State that each coefficient reads, (n,), for changes (size,)."""
+        longest = int(np.diff(self.starts).max())
+        blocks = -(-longest // self.memory)
+        moved = np.zeros((self.pieces, blocks * self.memory), np.int32)
+        inside = np.arange(longest) < np.diff(self.starts)[:, None]
+        moved[:, :longest][inside] = delta
+        moved[:, :longest] *= self.moves[:longest]
+        sums = np.cumsum(moved.reshape(self.pieces, blocks, self.memory), axis=2, dtype=np.int32)
+        start = np.zeros((self.pieces, blocks + 1), np.int32)
+        for back in range(1, min(blocks, states.bit_length() - 1) + 1):  # older blocks are forgotten
+            start[:, back:] += (sums[:, : blocks + 1 - back, -1] & (states - 1)) << back
+        piece = self.piece_of
+        block, rest = np.divmod(self.due - self.starts[piece], self.memory)
+        partial = np.where(rest > 0, sums[piece, np.minimum(block, blocks - 1), rest - 1], 0)
+        return (start[piece, block].astype(np.int64) + partial) & (states - 1)
+
+
+@dataclass(frozen=True)
+class TrellisDecoder:
+    """Changes (places,) → coefficients (n,), for one receiver's part of one message."""
+
+    levels: Sequence[Level]
+    """From the highest to the lowest."""
+    table: I16
+    """F, in units of 1 / SCALE."""
+    places: int
+    coefficients: int
+    states: int
+    water: int
+    """Step of D."""
+
+    @classmethod
+    def grow(cls, seed: Seed, heights: U8, water: int, places: int, states: int) -> "TrellisDecoder":
+        """Grow the decoder of coefficients with variances D 2^(height / 2), heights (n,) ≥ 1, in so many sub-pixels.
+
+        `water` is the step of D, `states` a power of two in 4…MOST_STATES. There must be a sub-pixel for each level.
+        """
+        order = seed.derive("csfnns/1/trellis/order").stream().permutation(len(heights))
+        ranked = heights[order].astype(np.int64)
+        count = (int(ranked.max(initial=0)) + 1) // 2
+        gained = [np.clip(ranked - 2 * level, 0, 2) for level in range(count)]  # half bits, a half each
+        work = np.cumsum([int(gain.sum()) for gain in reversed(gained)])
+        ends = [0, *(int(done) * places // int(work[-1]) for done in work)]
+        for i in range(1, count + 1):
+            ends[i] = max(ends[i], ends[i - 1] + 1)
+        for i in range(count, 0, -1):
+            ends[i] = min(ends[i], places - (count - i))
+        levels = []
+        for i, level in enumerate(range(count - 1, -1, -1)):
+            stream = seed.derive(f"csfnns/1/trellis/level/{level}").stream()
+            there = np.flatnonzero(gained[level])
+            gain = gained[level][there]
+            size = ends[i + 1] - ends[i]
+            due = np.maximum(-(-np.cumsum(gain) * size // int(gain.sum())), 1)
+            moves = np.frombuffer(stream.take(2 * PIECE), "<u2").astype(np.int32) & (states - 1) | 1
+            offsets = np.frombuffer(stream.take(2 * len(there)), "<u2").astype(np.int32)
+            gains = _gain(water, level, strong=False), _gain(water, level, strong=True)
+            memory = _MEMORY[min(level, len(_MEMORY) - 1)]
+            levels.append(Level(size, memory, moves, order[there], gain == 2, due, offsets, gains))
+        return cls(levels, _table(seed), places, len(heights), states, water)
+
+    def parts(self, sequence: npt.NDArray[np.generic]) -> Iterator[tuple[Level, npt.NDArray[np.generic]]]:
+        """Each level with its own part of something that places have, (places,)."""
+        first = 0
+        for level in self.levels:
+            yield level, sequence[first : first + level.size]
+            first += level.size
+
+    def decode(self, delta: I8) -> I64:
+        """Coefficients (n,) in units of 2^-FRACTION levels that changes of any size, (places,), stand for."""
+        values = np.zeros(self.coefficients, np.int64)
+        for level, part in self.parts(delta):
+            self.add(values, level, part.astype(np.int8))
+        return values // SCALE
+
+    def add(self, values: I64, level: Level, delta: I8) -> None:
+        """Add what a level's changes (size,) say to the values (n,) in units of 2^-FRACTION / SCALE levels."""
+        read = self.table[level.offsets + level.states(delta, self.states)].astype(np.int64)
+        values[level.members] += np.where(level.strong, level.gains[1], level.gains[0]) * read
+
+
+def water_level(step: int) -> float:
+    """D of a step, in levels²."""
+    return float(2.0 ** (step / OCTAVE - 6))
+
+
+def _table(seed: Seed) -> I16:
+    stream = seed.derive("csfnns/1/trellis/table").stream()
+    size = _TABLE + MOST_STATES
+    values = stream.normals(size)
+    values = np.where(stream.uniforms(size) < _HEAVY, 3 * values, values) / np.sqrt(1 + 8 * _HEAVY)
+    return np.clip(np.rint(SCALE * values), -LARGEST, LARGEST).astype(np.int16)
+
+
+def _gain(water: int, level: int, *, strong: bool) -> int:
+    """g = √(u − b) in units of 2^-FRACTION / SCALE levels, to the nearest: square roots of decimals are exact everywhere."""
+    root = Decimal(2)
+    for _ in range(5):
+        root = _EXACT.sqrt(root)  # 2^(1/32)
+    variance = _EXACT.multiply(_EXACT.power(root, water), _EXACT.power(Decimal(2), level - 6))
+    if not strong:
+        variance = _EXACT.multiply(variance, _EXACT.subtract(_EXACT.sqrt(Decimal(2)), Decimal(1)))
+    gain = _EXACT.divide(_EXACT.multiply(_EXACT.sqrt(variance), Decimal(1 << FRACTION)), Decimal(1))
+    return int(gain.to_integral_value(ROUND_HALF_EVEN))

@@ -1,0 +1,343 @@
+"""A picture of any size as coefficients of 16x16 blocks, and what the receiver must know to make one of them again.
+
+    picture → minus its mean, opponent colours → orthonormal DCT of each block → coefficients
+    model: classes of blocks by their energy, and for each class, colour and band of frequencies how far σ² is above D
+
+Whatever the receiver computes is an integer, so that a picture has the same pixels on every machine. Blocks that reach beyond
+the picture are filled up with its mirror image.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from csfnns.coding.adaptive import Decoder, Encoder
+from csfnns.decoders.trellis import FRACTION, OCTAVE, water_level
+from csfnns.errors import DamagedError, NoMessageError
+from csfnns.picture import MAX_PIXELS, Picture
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+
+VERSION = 1
+BLOCK = 16
+BAND_EDGES = (1, 2, 6, 16, 36, 81, 169)
+"""Squared frequencies u² + v² at which bands 1…7 begin; band 0 is the block's mean."""
+BANDS = len(BAND_EDGES) + 1
+CLASSES = 8
+"""Classes of blocks at most."""
+MOST_BLOCKS = 1024
+"""Classes in a map at most: those of large pictures stand for squares of several blocks."""
+HIGHEST = 63
+"""Largest height: σ² = D 2^(height / 2)."""
+MOST_WATER = 20 * OCTAVE
+"""Largest step of D."""
+
+_CLASS_DB = 3.0
+_BITS = 14  # behind the point of the matrices
+_GUARD = 8  # behind the point of levels and coefficients
+OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
+"""Orthonormal brightness and two colour differences, (3, 3)."""
+
+
+@dataclass(frozen=True)
+class PictureModel:
+    """All but the coefficients."""
+
+    height: int
+    width: int
+    mean: tuple[int, ...]
+    """Mean level of each colour; of a grey picture, one."""
+    water: int
+    """Step of D."""
+    group: int
+    """Side in blocks of the squares that share a class."""
+    classes: U8
+    """Class of each square of blocks, (M, N)."""
+    table: U8
+    """Height of each class, colour and band, (classes, colours, BANDS); 0 where σ² is no larger than D."""
+
+    def to_bytes(self) -> bytes:
+        """What the receiver needs, some hundred bytes at any size of the picture."""
+        fixed = bytes([VERSION, len(self.mean), len(self.table), *self.mean])
+        sides = b"".join(x.to_bytes(2, "big") for x in (self.height, self.width, self.water, self.group))
+        coder = Encoder()
+        for cls, context in zip(self.classes.flat, _contexts(self.classes), strict=True):
+            coder.put(int(cls), len(self.table), context)
+        for height, guess in zip(self.table.flat, _predictions(self.table), strict=True):
+            coder.put(int(height) - guess + HIGHEST, 2 * HIGHEST + 1, min(guess, 1))
+        return fixed + sides + coder.finish()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "PictureModel":
+        """Undo `to_bytes`. Raises NoMessageError for a later version, DamagedError for what nobody writes."""
+        if not data or data[0] != VERSION:
+            raise NoMessageError(
+                f"The message is a picture of version {data[:1].hex()}, unknown here.", "Update csfnns."
+            )
+        colours, number = (data[1], data[2]) if len(data) > 2 else (0, 0)
+        rest = data[3 + colours :]
+        if colours not in (1, 3) or not 1 <= number <= CLASSES or len(rest) < 8:
+            raise _damaged()
+        height, width, water, group = (int.from_bytes(rest[i : i + 2], "big") for i in (0, 2, 4, 6))
+        if not (0 < height and 0 < width and height * width <= MAX_PIXELS and water <= MOST_WATER):
+            raise _damaged()
+        m, n = blocks_of(height, width)
+        if not group or -(-m // group) * -(-n // group) > MOST_BLOCKS:
+            raise _damaged()
+        coder = Decoder(rest[8:])
+        classes = np.zeros((-(-m // group), -(-n // group)), np.uint8)
+        for (i, j), context in zip(np.ndindex(classes.shape), _contexts(classes), strict=True):
+            classes[i, j] = coder.get(number, context)
+        table = np.zeros((number, colours, BANDS), np.uint8)
+        for place, guess in zip(np.ndindex(table.shape), _predictions(table), strict=True):
+            height_of = coder.get(2 * HIGHEST + 1, min(guess, 1)) + guess - HIGHEST
+            if not 0 <= height_of <= HIGHEST:
+                raise _damaged()
+            table[place] = height_of
+        return cls(height, width, tuple(data[3 : 3 + colours]), water, group, classes, table)
+
+    def heights(self) -> tuple[I64, U8]:
+        """Where coefficients stand that are sent, among all (colours, m, n, 16, 16) in order, and their heights; (n,) each."""
+        m, n = blocks_of(self.height, self.width)
+        bands = bands_of_frequencies()
+        active = self.table[:, :, bands] > 0  # (classes, colours, 16, 16)
+        cls = _of_blocks(self.classes, self.group, m, n)
+        found, values = [], []
+        for colour in range(len(self.mean)):
+            for number in range(len(self.table)):
+                frequencies = np.flatnonzero(active[number, colour])
+                if len(frequencies):
+                    there = (colour * m * n + np.flatnonzero(cls == number)) * BLOCK * BLOCK
+                    found.append((there[:, None] + frequencies).reshape(-1))
+                    heights = self.table[number, colour][bands.reshape(-1)[frequencies]]
+                    values.append(np.tile(heights, len(there)))
+        if not found:
+            return np.zeros(0, np.int64), np.zeros(0, np.uint8)
+        return np.concatenate(found), np.concatenate(values)
+
+    def picture(self, where: I64, values: I64) -> Picture:
+        """Picture, uint8 (height, width, 3), with these coefficients (n,), in units of 2^-FRACTION levels."""
+        m, n = blocks_of(self.height, self.width)
+        levels = np.zeros((len(self.mean), m * n, BLOCK, BLOCK))  # whole numbers of 2^-_GUARD levels
+        number, frequency = np.divmod(where, BLOCK * BLOCK)
+        filled, rows = np.unique(number, return_inverse=True)
+        blocks = np.zeros((len(filled), BLOCK * BLOCK))
+        blocks[rows, frequency] = _shifted(values, FRACTION - _GUARD)
+        levels.reshape(-1, BLOCK, BLOCK)[filled] = _inverse_dct(blocks.reshape(-1, BLOCK, BLOCK))
+        size = (len(self.mean), m * BLOCK, n * BLOCK)
+        whole = levels.reshape(-1, m, n, BLOCK, BLOCK).transpose(0, 1, 3, 2, 4).reshape(size)
+        planes: F64 = whole[:, : self.height, : self.width].reshape(len(self.mean), -1)
+        if len(self.mean) == 3:
+            planes = _rounded(np.rint(OPPONENT.T * 2**_BITS) @ planes)
+        planes += np.array(self.mean)[:, None] * 2.0**_GUARD
+        pixels = np.clip(np.floor(planes / 2**_GUARD + 0.5), 0, 255).astype(np.uint8)
+        if len(self.mean) == 1:
+            pixels = np.repeat(pixels, 3, 0)
+        return np.ascontiguousarray(pixels.T).reshape(self.height, self.width, 3)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A picture's coefficients and their variances, for whatever D is chosen."""
+
+    height: int
+    width: int
+    mean: tuple[int, ...]
+    coefficients: npt.NDArray[np.float32]
+    """(colours, m, n, 16, 16), in levels."""
+    group: int
+    classes: U8
+    variance: F64
+    """Mean square of each class, colour and band, (classes, colours, BANDS), in levels²."""
+    counts: I64
+    """How many coefficients there are of each, the same shape."""
+
+    def model(self, water: int) -> PictureModel:
+        """Model for a step of D."""
+        table = _heights(self.variance, water_level(water))
+        return PictureModel(self.height, self.width, self.mean, water, self.group, self.classes, table)
+
+    @cached_property
+    def bits(self) -> F64:
+        """Bits at each step of D, (MOST_WATER + 1,): what coefficients above D need by the law of Gaussian sources."""
+        ratio = np.log2(np.maximum(self.variance[..., None] / _waters(), 1e-30))
+        return np.asarray((self.counts[..., None] * 0.5 * np.maximum(ratio, 0)).sum((0, 1, 2)))
+
+    @cached_property
+    def left(self) -> F64:
+        """Mean square in levels² of the coefficients that are not sent at each step of D, (MOST_WATER + 1,)."""
+        kept = _heights(self.variance[..., None], _waters()) > 0
+        errors = np.where(kept, 0, self.variance[..., None] * self.counts[..., None])
+        return np.asarray(errors.sum((0, 1, 2)) / self.counts.sum())
+
+    @cached_property
+    def sent(self) -> F64:
+        """Share of the coefficients that are sent at each step of D, (MOST_WATER + 1,)."""
+        kept = _heights(self.variance[..., None], _waters()) > 0
+        return np.asarray((kept * self.counts[..., None]).sum((0, 1, 2)) / self.counts.sum())
+
+    def psnr(self, share: float) -> F64:
+        """PSNR in dB at each step of D, (MOST_WATER + 1,), where what is sent arrives with an error of `share` D."""
+        errors = _rounded_error(self.left + share * self.sent * _waters())
+        return np.asarray(10 * np.log10(255**2 / np.maximum(errors, 1e-6)))
+
+
+def analyse(picture: Picture, most_blocks: int = MOST_BLOCKS, classes: int = CLASSES) -> Analysis:
+    """Analysis of a picture, uint8 (H, W, 3), with so many classes of so many squares at most.
+
+    One with three equal colours is grey, and needs a third of the header's tables and no colour.
+    """
+    height, width = picture.shape[:2]
+    grey = bool((picture[..., :1] == picture).all())
+    pixels = picture[..., :1] if grey else picture
+    mean = tuple(round(float(x)) for x in pixels.mean((0, 1), dtype=np.float64))
+    m, n = blocks_of(height, width)
+    pixels = np.pad(pixels, ((0, m * BLOCK - height), (0, n * BLOCK - width), (0, 0)), mode="symmetric")
+    coefficients = np.empty((len(mean), m, n, BLOCK, BLOCK), np.float32)
+    dct = dct_matrix().astype(np.float32)
+    for row in range(0, m, 16):  # a part at a time, for the memory of large pictures
+        part = pixels[row * BLOCK : (row + 16) * BLOCK].astype(np.float32) - np.array(mean, np.float32)
+        if not grey:
+            part = part @ OPPONENT.T.astype(np.float32)
+        blocks = part.reshape(-1, BLOCK, n, BLOCK, len(mean)).transpose(4, 0, 2, 1, 3)  # (c, m, n, y, x)
+        coefficients[:, row : row + 16] = dct @ (blocks @ dct.T)
+    group = group_of(m, n, most_blocks)
+    found = _classes(coefficients, group, classes)
+    return Analysis(height, width, mean, coefficients, group, found, *_variances(coefficients, found, group))
+
+
+def blocks_of(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of blocks that hold a picture."""
+    return -(-height // BLOCK), -(-width // BLOCK)
+
+
+def group_of(m: int, n: int, most: int) -> int:
+    """Side in blocks of the squares that share a class: the least with so many squares at most."""
+    group = max(1, math.isqrt(m * n // most))
+    while -(-m // group) * -(-n // group) > most:
+        group += 1
+    return group
+
+
+@cache
+def bands_of_frequencies() -> I64:
+    """Band of each frequency, (16, 16)."""
+    u = np.arange(BLOCK)
+    return np.searchsorted(BAND_EDGES, u[:, None] ** 2 + u[None] ** 2, side="right")
+
+
+@cache
+def dct_matrix() -> F64:
+    """Orthonormal DCT-II, rows are frequencies, (16, 16)."""
+    k = np.arange(BLOCK)
+    matrix = np.cos(np.pi * (2 * k[None] + 1) * k[:, None] / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
+    matrix[0] /= math.sqrt(2)
+    return matrix
+
+
+def _of_blocks(classes: U8, group: int, m: int, n: int) -> U8:
+    """Classes of squares as classes of blocks, (m, n)."""
+    return np.repeat(np.repeat(classes, group, 0), group, 1)[:m, :n]
+
+
+@cache
+def _waters() -> F64:
+    """D of each step, in levels², (MOST_WATER + 1,)."""
+    return np.array([water_level(step) for step in range(MOST_WATER + 1)])
+
+
+def _heights(variance: F64, level: "F64 | float") -> U8:
+    """How far variances are above D, in half octaves."""
+    return np.clip(np.rint(2 * np.log2(np.maximum(variance, 1e-12) / level)), 0, HIGHEST).astype(np.uint8)
+
+
+def _rounded_error(variance: F64) -> F64:
+    """Mean square of a normal error after rounding to whole levels, which takes small ones away."""
+    deviation = np.sqrt(variance) * math.sqrt(2)
+    error = np.zeros_like(variance)
+    erfc = np.frompyfunc(math.erfc, 1, 1)
+    for k in range(1, 9):
+        tail = np.asarray(erfc((k - 0.5) / np.maximum(deviation, 1e-9)), np.float64)
+        error += (2 * k - 1) * tail
+    return np.where(deviation < 2, error, variance + 1 / 12)
+
+
+def _classes(coefficients: npt.NDArray[np.float32], group: int, most: int) -> U8:
+    """Class of each square of blocks, (M, N): by its energy without the blocks' means, 3 dB a class, 0 the strongest."""
+    _, m, n = coefficients.shape[:3]
+    energy = np.einsum("cmnuv,cmnuv->cmn", coefficients, coefficients, dtype=np.float64)
+    energy -= coefficients[..., 0, 0].astype(np.float64) ** 2
+    energy[1:] /= 2
+    edges = np.arange(0, m, group), np.arange(0, n, group)
+    sums = np.add.reduceat(np.add.reduceat(energy.sum(0), edges[0], 0), edges[1], 1)
+    sizes = np.minimum(group, m - edges[0])[:, None] * np.minimum(group, n - edges[1])
+    decibels = 10 * np.log10(np.maximum(sums / sizes / BLOCK**2, 0) + 0.01)
+    steps = np.rint((decibels.max() - decibels) / _CLASS_DB)
+    _, classes = np.unique(np.minimum(steps, most - 1), return_inverse=True)
+    return classes.reshape(decibels.shape).astype(np.uint8)
+
+
+def _variances(coefficients: npt.NDArray[np.float32], classes: U8, group: int) -> tuple[F64, I64]:
+    """Mean square and number of the coefficients of each class, colour and band, (classes, colours, BANDS)."""
+    colours, m, n = coefficients.shape[:3]
+    cls = _of_blocks(classes, group, m, n).reshape(-1)
+    bands = bands_of_frequencies().reshape(-1)
+    one_hot = (bands[:, None] == np.arange(BANDS)).astype(np.float32)  # (256, BANDS)
+    number = int(classes.max()) + 1
+    sums, counts = np.zeros((number, colours, BANDS)), np.zeros((number, colours, BANDS), np.int64)
+    flat = coefficients.reshape(colours, m * n, BLOCK * BLOCK)
+    squares = np.stack([np.square(each) @ one_hot for each in flat])  # (colours, m n, BANDS)
+    for c in range(number):
+        there = cls == c
+        sums[c] = squares[:, there].sum(1, dtype=np.float64)
+        counts[c] = there.sum() * np.bincount(bands, minlength=BANDS)
+    return sums / counts, counts
+
+
+def _contexts(classes: U8) -> Iterator[int]:
+    """What the classes above and to the left, which the receiver has already, say of each class."""
+    for i, j in np.ndindex(classes.shape):
+        above = int(classes[i - 1, j]) if i else None
+        left = int(classes[i, j - 1]) if j else above
+        yield 0 if left is None else left + (left if above is None else above)
+
+
+def _predictions(table: U8) -> Iterator[int]:
+    """Guess of each height from those before it: a class has 3 dB less than the one before, a band less than the one below."""
+    for cls, colour, band in np.ndindex(table.shape):
+        if cls:
+            yield max(int(table[cls - 1, colour, band]) - (2 if band else 0), 0)
+        elif band:
+            yield max(int(table[cls, colour, band - 1]) - 3, 0)
+        else:
+            yield int(table[cls, colour - 1, band]) if colour else HIGHEST // 2
+
+
+def _damaged() -> DamagedError:
+    return DamagedError(
+        "The message is no picture that csfnns hides.", "Ask for it again, with the sender's version."
+    )
+
+
+def _shifted(values: I64, bits: int) -> F64:
+    """Values / 2^bits to the nearest whole number, halves up, as float64."""
+    return (values + (1 << (bits - 1)) >> bits).astype(np.float64)
+
+
+def _rounded(products: F64) -> F64:
+    """Whole numbers / 2^_BITS, to the nearest, halves up: exact in float64, whatever order they were summed in."""
+    return np.floor(products / 2**_BITS + 0.5)
+
+
+def _inverse_dct(blocks: F64) -> F64:
+    """Whole numbers (n, 16, 16) of the pixels of coefficients (n, 16, 16), in the same units."""
+    matrix = np.rint(dct_matrix() * 2**_BITS)
+    rows = _rounded(blocks.reshape(-1, BLOCK) @ matrix).reshape(-1, BLOCK, BLOCK)
+    columns = rows.transpose(0, 2, 1).reshape(-1, BLOCK)
+    return _rounded(columns @ matrix).reshape(-1, BLOCK, BLOCK).transpose(0, 2, 1)

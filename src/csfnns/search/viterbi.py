@@ -1,0 +1,250 @@
+"""The search of the trellis decoder: the cheapest changes for each piece of a level, exactly, by Viterbi's algorithm.
+
+Cost of a path: the squared errors of its coefficients over b, in 32nds, and a price for each change. A C kernel
+(_viterbi.c) does the inner loop where it was built; the NumPy form treats pieces side by side, and gives the same changes.
+
+A. J. Viterbi, "Error bounds for convolutional codes and an asymptotically optimum decoding algorithm", IEEE Trans.
+Information Theory 13 (1967).
+"""
+
+import ctypes
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.resources import files
+from threading import local
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from csfnns.errors import Cancelled
+from csfnns.decoders.trellis import FRACTION, LARGEST, SCALE, I16, Level, TrellisDecoder
+
+F64 = npt.NDArray[np.float64]
+I8 = npt.NDArray[np.int8]
+I32 = npt.NDArray[np.int32]
+U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
+
+Form = Literal["c", "numpy"]
+Progress = Callable[[int, int], bool | None]
+"""Called with sub-pixels done and their number; returning False cancels the search."""
+
+UNIT = 32
+"""What stands for a squared error of b in a cost."""
+CAP = 0x9FFF
+"""Largest cost of a path, and that of states which no path reaches."""
+FORBIDDEN = 0x5FFF
+"""Price of a change that must not be."""
+DEAREST = 0x1FFF
+"""Largest price of one that may be."""
+
+_WEAK = np.sqrt(np.sqrt(2) - 1)  # g / √b where u = √2 b: what such a coefficient's error weighs
+_GROUP = 128  # pieces that the NumPy form treats at once: their choices are kept in memory
+
+
+def search(
+    decoder: TrellisDecoder,
+    targets: F64,
+    up: U16,
+    down: U16,
+    *,
+    form: Form | None = None,
+    progress: Progress | None = None,
+) -> I8:
+    """Changes -1, 0 and 1, (places,), that bring the decoder near the targets (n,), in levels, at the least cost.
+
+    `up` and `down` are the prices (places,) of a change of each sub-pixel, in UNITs of b: at most DEAREST, or FORBIDDEN.
+    `form` is the kernel, C where it is built unless given. Raises Cancelled.
+    """
+    run = _run_c if (form or default_form()) == "c" else _run_numpy
+    values = np.zeros(decoder.coefficients, np.int64)
+    # One table for coefficients that are strong and, behind it, one for the others.
+    table = np.concatenate([decoder.table, np.rint(decoder.table * _WEAK).astype(np.int16)])
+    delta = np.zeros(decoder.places, np.int8)
+    done = 0
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for level in decoder.levels:
+            here = slice(done, done + level.size)
+            unit = np.where(level.strong, level.gains[1], level.gains[1] * _WEAK) / 2.0**FRACTION  # g
+            missing = targets[level.members] - values[level.members] / float(SCALE << FRACTION)
+            scaled = np.rint(missing / unit * np.where(level.strong, SCALE, SCALE * _WEAK))
+            aims = np.clip(scaled, -LARGEST, LARGEST).astype(np.int16)
+            offsets = level.offsets + np.where(level.strong, 0, len(decoder.table)).astype(np.int32)
+            starts = level.starts
+            groups = run(level, decoder.states, up[here], down[here], aims, offsets, table)
+            for first, last, changes in pool.map(lambda job: job(), groups):
+                delta[done + starts[first] : done + starts[last]] = changes
+                if progress is not None and progress(done + int(starts[last]), decoder.places) is False:
+                    raise Cancelled("Stopped.")
+            decoder.add(values, level, delta[here])
+            done += level.size
+    return delta
+
+
+@cache
+def default_form() -> Form:
+    """The C kernel where it was built when the package was installed, else NumPy."""
+    return "c" if _kernel() is not None else "numpy"
+
+
+@cache
+def _kernel() -> Any:
+    for name in ("_viterbi.so", "_viterbi.dll", "_viterbi.dylib"):
+        path = files("csfnns.search") / name
+        if path.is_file():
+            try:
+                kernel = ctypes.CDLL(str(path)).csfnns_search_piece
+            except (OSError, AttributeError):  # built for another kind of machine
+                continue
+            kernel.argtypes = [ctypes.c_int] * 5 + [ctypes.c_void_p] * 11
+            kernel.restype = None
+            return kernel
+    return None
+
+
+Job = Callable[[], tuple[int, int, I8]]
+"""Searches some pieces: the first, the one behind the last, and their changes."""
+
+_room = local()  # of each thread
+
+
+def _run_c(
+    level: Level, states: int, up: U16, down: U16, aims: I16, offsets: I32, table: I16
+) -> Sequence[Job]:
+    starts = level.starts.tolist()
+    ends = np.searchsorted(level.due, level.starts, side="right").tolist()
+    due = (level.due - level.starts[level.piece_of]).astype(np.int32)
+
+    def job(piece: int) -> tuple[int, int, I8]:
+        first, last = starts[piece], starts[piece + 1]
+        a, b = ends[piece], ends[piece + 1]
+        changes = np.empty(last - first, np.int8)
+        arrays = (
+            up[first:last],
+            down[first:last],
+            level.moves,
+            due[a:b],
+            aims[a:b],
+            offsets[a:b],
+            table,
+            changes,
+        )
+        size = last - first
+        if getattr(_room, "size", 0) < size * states:
+            _room.size, _room.arrays = (
+                size * states,
+                (
+                    np.empty(4 * states, np.uint16),
+                    np.empty(size * states, np.uint8),
+                    np.empty(size * states // 2, np.uint8),
+                ),
+            )
+        if len(_room.arrays[0]) < 4 * states:
+            _room.arrays = (np.empty(4 * states, np.uint16), *_room.arrays[1:])
+        _kernel()(states, level.memory, CAP, size, b - a, *(x.ctypes.data for x in (*arrays, *_room.arrays)))
+        return piece, piece + 1, changes
+
+    return [lambda piece=piece: job(piece) for piece in range(level.pieces)]  # type: ignore[misc]
+
+
+def _run_numpy(
+    level: Level, states: int, up: U16, down: U16, aims: I16, offsets: I32, table: I16
+) -> Sequence[Job]:
+    edges = [*range(0, level.pieces, _GROUP), level.pieces]
+    windows = np.lib.stride_tricks.sliding_window_view(table, states)
+
+    def job(first: int, last: int) -> tuple[int, int, I8]:
+        starts = level.starts[first : last + 1]
+        sizes = np.diff(starts)
+        span = slice(int(starts[0]), int(starts[-1]))
+        longest = int(sizes.max())
+        inside = np.arange(longest) < sizes[:, None]  # pieces differ by one sub-pixel at most
+        raised, lowered = np.full((2, last - first, longest), FORBIDDEN, np.uint16)
+        raised[inside], lowered[inside] = up[span], down[span]
+        mine = slice(*np.searchsorted(level.piece_of, [first, last]).tolist())
+        piece = level.piece_of[mine] - first
+        due = level.due[mine] - starts[piece]
+        order = np.argsort(due, kind="stable")
+        rounds = np.searchsorted(due[order], np.arange(1, longest + 2))
+        piece, aim, offset = piece[order], aims[mine][order], offsets[mine][order]
+
+        half, cap = states // 2, np.uint16(CAP)
+        a = np.full((last - first, 2 * states), cap, np.uint16)
+        a[:, 0] = a[:, states] = 0
+        choices = np.empty((longest, last - first, states), np.uint8)
+        halves = np.empty((longest // level.memory, last - first, half), np.bool_)
+        best = np.empty((last - first, states), np.uint16)
+        other, less = np.empty_like(best), np.empty(best.shape, np.bool_)
+        end = np.empty(last - first, np.int64)
+        for t in range(longest):
+            if t == longest - 1:
+                short = np.flatnonzero(sizes < longest)
+                end[short] = a[short, :states].argmin(1)
+            move, choice = int(level.moves[t]), choices[t]
+            np.add(a[:, states - move : 2 * states - move], raised[:, t, None], out=other)
+            np.less(other, a[:, :states], out=less)
+            choice[:] = less
+            np.minimum(other, a[:, :states], out=best)
+            np.add(a[:, move : states + move], lowered[:, t, None], out=other)
+            np.less(other, best, out=less)
+            np.putmask(choice, less, np.uint8(2))
+            np.minimum(best, other, out=best)
+            np.minimum(best, cap, out=best)
+            if (t + 1) % level.memory == 0:
+                best -= best.min(1, keepdims=True)
+                np.less(best[:, half:], best[:, :half], out=halves[t // level.memory])
+                a[:, 0:states:2] = np.minimum(best[:, half:], best[:, :half])
+                a[:, 1:states:2] = cap
+            else:
+                a[:, :states] = best
+            _charge(a, states, rounds[t], rounds[t + 1], piece, aim, offset, windows)
+            a[:, states:] = a[:, :states]
+        long = np.flatnonzero(sizes == longest)
+        end[long] = a[long, :states].argmin(1)
+        return first, last, _trace(level, states, sizes, end, choices, halves)[inside]
+
+    return [lambda f=f, l=l: job(f, l) for f, l in zip(edges, edges[1:], strict=False) if f < l]  # type: ignore[misc]
+
+
+def _charge(
+    a: U16, states: int, first: int, last: int, piece: Any, aim: I16, offset: I32, windows: Any
+) -> None:
+    """Add the errors of the coefficients first…last-1 to the states of their pieces; a piece can have several."""
+    while first < last:
+        here = piece[first:last]
+        once = (
+            np.flatnonzero(np.r_[True, here[1:] != here[:-1]]) if last - first > 1 else np.zeros(1, np.int64)
+        )
+        # The first of each piece now, the others in the next rounds: they are in order of their pieces.
+        rows = here[once]
+        error = (aim[first:last][once, None] - windows[offset[first:last][once]]).astype(np.int32)
+        error *= error
+        error >>= 16
+        costs = a[rows, :states] + error.astype(np.uint16)
+        a[rows, :states] = np.minimum(costs, np.uint16(CAP))
+        if len(once) == last - first:
+            return
+        rest = np.ones(last - first, np.bool_)
+        rest[once] = False
+        piece, aim, offset = here[rest], aim[first:last][rest], offset[first:last][rest]
+        first, last = 0, len(piece)
+
+
+def _trace(level: Level, states: int, sizes: Any, end: Any, choices: U8, halves: Any) -> I8:
+    """Changes (pieces, longest) of the best paths, from their end states (pieces,)."""
+    rows, s = np.arange(len(sizes)), end.copy()
+    changes = np.zeros((len(sizes), len(choices)), np.int8)
+    signs = np.array([0, 1, -1], np.int8)
+    for t in range(len(choices) - 1, -1, -1):
+        there = t < sizes
+        before = s
+        if (t + 1) % level.memory == 0:
+            before = s // 2 + np.where(halves[t // level.memory, rows, s // 2], states // 2, 0)
+        change = signs[choices[t, rows, before]]
+        before = (before - change * level.moves[t].astype(np.int64)) & (states - 1)
+        changes[there, t] = change[there]
+        s = np.where(there, before, s)
+    return changes
