@@ -107,11 +107,11 @@ def test_progress_is_told_to_the_end(
     told: list[tuple[int, int]] = []
     scheme.embed(cover, {receivers[0]: secret}, progress=lambda *step: told.append(step))
     done, every = zip(*told, strict=True)
-    assert len(set(every)) == 1
-    assert list(done) == sorted(set(done))
+    assert all(0 < now <= last for now, last in told)
     assert done[-1] == every[-1]
-    if name != "trellis":  # which tells sub-pixels, piece by piece
+    if name != "trellis":  # which searches several times, and tells places, piece by piece
         assert done == tuple(range(1, every[0] + 1))
+        assert set(every) == {every[0]}
 
 
 @NAMED
