@@ -43,12 +43,14 @@ for name in ("torch", "safetensors"):
 from pathlib import Path
 import numpy as np
 from csfnns.errors import UsageError
-from csfnns.experiments import EXPERIMENTS, load_pairs, make_plan
+from csfnns.experiments import EXPERIMENTS, make_plan
+from csfnns.experiments.measures import lpips_missing
 from csfnns.steganalysis import UNTRAINED, make_detector, make_network, spam_features
 
 picture = np.random.default_rng(1).integers(0, 256, (128, 128, 3), np.uint8)
 assert all(0 <= make_detector(name).score(picture) <= 1 for name in UNTRAINED)
 assert spam_features(picture).shape == (686,)
+assert "csfnns[network]" in lpips_missing()  # a reason, and no error: experiments can be listed
 for refused in (
     lambda: make_network("xunet", 1),
     lambda: make_detector("siastegnet"),

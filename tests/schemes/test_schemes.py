@@ -102,13 +102,16 @@ def test_embedding_twice_gives_the_same(
 
 @NAMED
 def test_progress_is_told_to_the_end(
-    scheme: Scheme, cover: Picture, secret: Picture, receivers: list[ReceiverSeeds]
+    name: str, scheme: Scheme, cover: Picture, secret: Picture, receivers: list[ReceiverSeeds]
 ) -> None:
     told: list[tuple[int, int]] = []
     scheme.embed(cover, {receivers[0]: secret}, progress=lambda *step: told.append(step))
     done, every = zip(*told, strict=True)
-    assert done == tuple(range(1, every[0] + 1))
-    assert set(every) == {every[0]}
+    assert all(0 < now <= last for now, last in told)
+    assert done[-1] == every[-1]
+    if name != "trellis":  # which searches several times, and tells places, piece by piece
+        assert done == tuple(range(1, every[0] + 1))
+        assert set(every) == {every[0]}
 
 
 @NAMED
@@ -121,7 +124,7 @@ def test_progress_cancels(
 
 @NAMED
 def test_too_much_is_refused_by_check(scheme: Scheme, secret: Picture) -> None:
-    with pytest.raises(CapacityError):
+    with pytest.raises((CapacityError, UsageError)):
         scheme.check([secret] * 9)
 
 

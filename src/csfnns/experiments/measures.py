@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from csfnns.experiments.base import HERE, Figures, Found, Measured, Trial, Value, denoised
+from csfnns.extras import has
 from csfnns.measure import compare
 from csfnns.picture import Picture
 
@@ -138,6 +139,8 @@ def perceptual(a: Picture, b: Picture) -> Value:
 
 def _lpips() -> "Lpips | str":
     """The metric, or the reason why there is none. Raises UsageError for files that hold something else."""
+    if not has("network"):
+        return "it needs the extra 'network': pip install 'csfnns[network]'"
     from csfnns.lpips import ENVIRONMENT
 
     return _load_lpips(os.environ.get(ENVIRONMENT))

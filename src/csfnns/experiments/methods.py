@@ -115,8 +115,11 @@ def _searched(name: str, channel: str | None = None) -> Build:
 
 def _trellis(profile: Profile, setting: Setting, receivers: "Sequence[ReceiverSeeds]") -> "Scheme":
     from csfnns.schemes import make_scheme
+    from csfnns.schemes.trellis import STATES
+    from csfnns.search.viterbi import default_form
 
-    return make_scheme("trellis", profile)
+    # Named in the settings of rows and pairs: stegos follow from them, and machines with a compiler have more.
+    return make_scheme("trellis", profile, states=STATES[default_form()])
 
 
 def _lsb(profile: Profile, setting: Setting, receivers: "Sequence[ReceiverSeeds]") -> "Scheme":

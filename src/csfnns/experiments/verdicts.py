@@ -187,7 +187,7 @@ def _doubts(plan: JudgingPlan, points: Sequence[Point], diverged: int) -> list[s
     if nothing:
         doubts.append(
             f"Found nothing in any set, and may have learned nothing: {', '.join(nothing)}. Such figures are no"
-            " evidence: judge a set beside these that is surely found, such as standard, or teach longer."
+            " evidence: judge a set beside these that is surely found, such as matching at a rate of 1, or teach longer."
         )
     if diverged:
         doubts.append(f"Left out: {diverged} judgements of networks that diverged.")
