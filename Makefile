@@ -1,4 +1,4 @@
-# make demo: hide a photograph and look at the result; installs the package alone.
+# make demo: hide a photograph and look at the result; installs the package and a photograph.
 # make test: everything that CI checks; installs its extras and the tools of development too, about 1 GB.
 # Both make .venv first if it is missing or older than what it is made from.
 
@@ -30,7 +30,7 @@ $(VENV)/.core: pyproject.toml constraints.txt hatch_build.py src/csfnns/search/_
 	  echo "Name another: make PYTHON=/path/to/python3.13" >&2; exit 1; }
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade 'pip>=25.1'
-	$(PIP) --editable .
+	$(PIP) --editable . --group demo
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.core

@@ -1,4 +1,4 @@
-"""Build the search's C kernel into the wheel. Where there is no compiler, csfnns searches with NumPy and gives the same results."""
+"""Build the search's C kernel into the wheel. Without a compiler, csfnns searches with NumPy, at fewer states."""
 
 import os
 import shlex

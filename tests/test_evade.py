@@ -14,7 +14,8 @@ from csfnns.search import preset
 from csfnns.steganalysis import Deep, make_network, shipped_networks
 from csfnns.stream import Seed
 
-PAPER = make_profile("paper", width=64, height=64, channels=32)
+ROOT = Seed(bytes(range(32)))
+ROBUST = make_profile("robust", width=128, height=128)
 SHAPE = 32, 32
 NAME = next(iter(shipped_networks()))
 Scene = Callable[..., Picture]
@@ -23,7 +24,7 @@ Send = Callable[..., Hidden]
 
 @pytest.fixture
 def key() -> Key:
-    return Key.from_root(PAPER, Seed(bytes(range(32))))
+    return Key.from_root(ROBUST, ROOT)
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def send(key: Key, scene: Scene, tmp_path: Path) -> Send:
     ledgers = (Ledger(tmp_path / f"{i}.sqlite3") for i in range(9))
 
     def sent(**choices: Any) -> Hidden:
-        search = dataclasses.replace(preset(PAPER), steps=60)
+        search = dataclasses.replace(preset(ROBUST), steps=30, beta=0.2)
         return hide(scene(*SHAPE), key, search=search, ledger=next(ledgers), **choices)
 
     return sent
@@ -67,7 +68,7 @@ def test_the_weight_is_the_callers_or_the_searchs(send: Send, key: Key, scene: S
     usual, same, strong = (send(evade=NAME, **given) for given in ({}, {"gamma": 1e-4}, {"gamma": 1e-2}))
     assert (usual.picture == same.picture).all()
     assert judge().score(strong.picture) < judge().score(usual.picture)
-    search = dataclasses.replace(preset(PAPER), steps=60, gamma=1e-2)
+    search = dataclasses.replace(preset(ROBUST), steps=30, beta=0.2, gamma=1e-2)
     own = hide(scene(*SHAPE), key, search=search, evade=NAME, ledger=Ledger(tmp_path / "own.sqlite3"))
     assert (own.picture == strong.picture).all()
 
@@ -76,10 +77,12 @@ def test_the_weight_is_the_callers_or_the_searchs(send: Send, key: Key, scene: S
     ("choices", "message"),
     [
         ({"gamma": 1e-4}, "--gamma weighs the networks of --evade"),
-        ({"evade": NAME, "gamma": 0.0}, "0.0 is no weight"),
-        ({"evade": NAME, "gamma": float("nan")}, "nan is no weight"),
+        ({"evade": NAME, "gamma": 0.0}, "gamma must be above 0"),
+        ({"evade": NAME, "gamma": float("nan")}, "gamma must be above 0"),
         ({"evade": "eyes"}, "no file 'eyes'"),
-        ({"evade": [NAME], "grain": True}, "decoys"),
+        ({"evade": [NAME], "grain": True}, "--grain"),
+        ({"evade": [NAME], "exact": True}, "search by gradients"),
+        ({"evade": [NAME], "send_as": "file"}, "search by gradients"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_a_number_is_used(
@@ -90,8 +93,29 @@ def test_what_makes_no_sense_is_refused_before_a_number_is_used(
     assert Ledger().highest(key.id) == 0
 
 
-def test_a_jpeg_file_does_not_keep_what_deceives(scene: Scene, tmp_path: Path) -> None:
-    robust = Key.from_root(make_profile("robust", width=64, height=64), Seed(bytes(range(32))))
+def test_the_paper_profile_evades_too(scene: Scene, tmp_path: Path) -> None:
+    paper = make_profile("paper", width=64, height=64, channels=32)
+    key, search = Key.from_root(paper, ROOT), dataclasses.replace(preset(paper), steps=80)
+    naive, sly = (
+        hide(scene(32, 32), key, search=search, ledger=Ledger(tmp_path / name), **choices)
+        for name, choices in (("naive", {}), ("sly", {"evade": NAME, "gamma": 1e-2}))
+    )
+    assert judge().score(sly.picture) < judge().score(naive.picture)
+    assert reveal(sly, key).picture.shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize("choices", [{"evade": NAME}, {"evade": [NAME], "gamma": 1e-4}, {"gamma": 1e-4}])
+def test_the_standard_profile_refuses_in_one_sentence(choices: dict[str, Any], scene: Scene) -> None:
+    standard = Key.from_root(make_profile(width=64, height=64), ROOT)
+    for secret in (scene(*SHAPE), b"a file"):
+        with pytest.raises(UsageError, match="profile paper or robust") as caught:
+            hide(secret, standard, **choices)
+        assert caught.value.message.count(".") == 1
+        assert "--profile robust" in caught.value.hint
+    assert Ledger().highest(standard.id) == 0
+
+
+def test_a_jpeg_file_does_not_keep_what_deceives(scene: Scene, key: Key, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="JPEG file does not keep"):
-        hide(scene(*SHAPE), robust, evade=NAME, survive="jpeg:90", out=tmp_path / "a.jpg")
-    assert Ledger().highest(robust.id) == 0
+        hide(scene(*SHAPE), key, evade=NAME, survive="jpeg:90", out=tmp_path / "a.jpg")
+    assert Ledger().highest(key.id) == 0

@@ -15,11 +15,14 @@ ROOT = Path(csfnns.__file__).parent
 # As docs/architecture.md draws it, upside down: who stands in a line may import what stands in the lines above it.
 ORDER = [
     {"errors"},
-    {"aim", "extras", "files", "jpeg_steps", "picture", "profile", "stream", "words"},
-    {"coding", "keys", "covers", "decoders", "payloads", "output", "measure", "lpips", "denoise"},
+    {"extras", "files", "jpeg_steps", "picture", "profile", "stream", "words"},
+    {"coding", "keys", "covers", "output", "measure", "lpips", "denoise"},
+    {"decoders"},
+    {"payloads"},
     {"search", "steganalysis", "jpeg_file"},
     {"schemes", "results"},
     {"ways"},
+    {"select"},
     {"sending", "finding"},
     {"api"},
     {"experiments"},

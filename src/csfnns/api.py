@@ -56,7 +56,7 @@ Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Pil.Ima
 
 
 LEAST_JPEG = 30.0
-"""PSNR in dB of a JPEG file with the most that `capacity` shows: a fuller one resembles its cover no more than a stranger's."""
+"""PSNR in dB of a JPEG file with the most that `capacity` shows: a fuller one resembles a stranger's picture as much."""
 _TURN = 4.0  # dB that a balance of 1 moves
 _FRAME = 32  # bytes that travel with a file: its length, kind and method, and a name of 24 letters
 
@@ -93,12 +93,12 @@ def hide(
     byte for byte, with `name` instead of the path's. `send_as` takes it for a "picture", which then goes by the trellis
     decoder, or for a "file"; with `exact`, a picture goes byte for byte, or as AVIF if it does not fit.
 
-    A picture arrives at 38 dB and leaves the stego at 56 dB at least; `balance` in -1…1 moves both by 4 dB, up for a clearer
-    picture. `target_recovered` and `target_stego` are PSNRs in dB to meet instead: one of them alone, or both.
+    A picture arrives at 38 dB and leaves the stego at 56 dB at least; `balance` in -1…1 moves both by 4 dB, up for a
+    clearer picture. `target_recovered` and `target_stego` are PSNRs in dB to meet instead: one of them alone, or both.
 
-    With `out`, the file is written once it has been decoded as every receiver will; until then nothing appears under that
-    name. A .jpg carries bytes in its coefficients, at a `quality` (90 unless given); with `grain`, bytes are grain of σ = 1,
-    which cannot be told from a decoy's (docs/grain.md).
+    With `out`, the file is written once it has been decoded as every receiver will; until then nothing appears under
+    that name. A .jpg carries bytes in its coefficients, at a `quality` (90 unless given); with `grain`, bytes are grain
+    of σ = 1, which cannot be told from a decoy's (docs/grain.md).
 
     A key of profile robust hides what survives JPEG of quality 75 to 95, or what `survive` says, such as "jpeg:60-95" or
     "noise:2" (search/channel.py): a picture, or a file of a few kB; each case is checked. That and profile paper need the

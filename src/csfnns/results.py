@@ -32,7 +32,7 @@ class Arrival:
     figures: Figures | None
     """A picture as it arrives, against the original at that size; None for what arrives byte for byte."""
     original_psnr: float | None
-    """PSNR in dB of a picture against the original at the original's size, scaled by Lanczos; infinite for the same pixels."""
+    """PSNR in dB of a picture scaled to the original's size by Lanczos, against the original; infinite for the same."""
     file: "File | None" = None
     """What is sent byte for byte: `content`, `name` and `kind`."""
 

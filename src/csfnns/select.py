@@ -18,7 +18,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-
 from csfnns.coding import SLOTS
 from csfnns.errors import CapacityError, PictureError
 from csfnns.picture import READABLE, Picture, fit, read_picture
@@ -184,14 +183,17 @@ class _Chooser:
         if wishes.send_as == "picture" or wishes.targets:
             return by_trellis
         forecast = self._trellis.forecast(int(share * self._cover.size), picture)
-        if forecast.clear:
-            return by_trellis
-        room = int(share * self._room(self._stego))
+        return by_trellis if forecast.clear else self._clearest(by_trellis, forecast.psnr, share)
+
+    def _clearest(self, by_trellis: Prepared, forecast: float, share: float) -> Prepared:
+        """How a picture goes that is too large to arrive as clear as wanted, `forecast` being what the decoder brings."""
+        secret, room = by_trellis.secret, int(share * self._room(self._stego))
+        assert secret.picture is not None
         shortest = self._shortest(secret)
         if shortest is not None and len(shortest.payload) <= room:
             return shortest
-        found = _best_avif(picture, room, secret.name)
-        if found is None or found[1] <= forecast.psnr:
+        found = _best_avif(secret.picture, room, secret.name)
+        if found is None or found[1] <= forecast:
             return by_trellis
         return replace(found[0], secret=secret)
 

@@ -6,8 +6,8 @@
     bits      bytes through the network of a key of profile robust, by a search: they survive what they are prepared for
     network   pictures through the network of a key of profile robust or paper, by a search
 
-A sender chooses one (`choose_way`), and then what each receiver gets by it (select.py). Nothing in the file says which, so a
-receiver tries all that there can be (`to_read`); each has a check value of its own but the network of profile paper.
+A sender chooses one (`choose_way`), and then what each receiver gets by it (select.py). Nothing in the file says which, so
+a receiver tries all that there can be (`to_read`); each has a check value of its own but the network of profile paper.
 """
 
 import os

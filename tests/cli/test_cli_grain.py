@@ -23,8 +23,7 @@ def test_a_picture_a_file_and_a_decoy(transcript: Transcript, photo: Picture, de
         Stego, 48... dB: no eye sees a difference.
         ...
         $ csfnns reveal a.png -k mine.key -o back.png
-        back.png: ..., message 1 for main
-        ...
+        back.png: secret.png, ... bytes as they were sent, message 1 for main
         $ csfnns hide note.txt -k mine.key -o b.png --grain
         b.png: message 2
         main gets note.txt byte for byte, 13 bytes.

@@ -1,7 +1,7 @@
 """Small numbers as few bytes: arithmetic coding with frequencies that learn, each context its own.
 
-After I. H. Witten, R. M. Neal and J. G. Cleary, "Arithmetic coding for data compression", Comm. ACM 30 (1987). It is for the
-few hundred numbers of a header: exact fractions of Python's integers, no renormalisation.
+After I. H. Witten, R. M. Neal and J. G. Cleary, "Arithmetic coding for data compression", Comm. ACM 30 (1987). It is for
+the few hundred numbers of a header: exact fractions of Python's integers, no renormalisation.
 """
 
 from collections.abc import Hashable, Sequence

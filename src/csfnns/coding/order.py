@@ -1,7 +1,7 @@
 """A keyed order of all sub-pixels of a cover, in linear time: rows and columns are turned against each other.
 
-Each column is moved down by a random number of rows, around the edge, then each row to the right, and so on. Every such step
-is a permutation, and after a few of them neighbours are anywhere.
+Each column is moved down by a random number of rows, around the edge, then each row to the right, and so on. Every such
+step is a permutation, and after a few of them neighbours are anywhere.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""Bits in the parities of changes: four bits cost one change of fifteen places at most, which anybody with the places reads.
+"""Bits in the parities of changes: four bits cost one change of fifteen places at most.
 
-The code is the Hamming code's syndrome (Crandall, "Some notes on steganography", 1998; Westfeld's matrix embedding in F5, IH
-2001): the numbers 1…15 of the places that changed by an odd amount, added without carry, are the four bits.
+The code is the Hamming code's syndrome (Crandall, "Some notes on steganography", 1998; Westfeld, F5, IH 2001):
+the numbers 1…15 of the places that changed by an odd amount, added without carry, are the four bits.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ _NUMBERS = np.arange(1, GROUP + 1, dtype=np.uint8)
 
 
 def write(data: bytes, signs: I8) -> I8:
-    """Changes (PLACES * len(data),) that hold the bytes. `signs` is the direction -1 or 1 in which each place would move."""
+    """Changes (PLACES * len(data),) that hold the bytes; `signs` are the directions -1 or 1 in which places would move."""
     nibbles = np.frombuffer(data, np.uint8)
     numbers = np.stack([nibbles >> 4, nibbles & 15], 1).reshape(-1)  # (groups,)
     changes = np.zeros((len(numbers), GROUP), np.int8)

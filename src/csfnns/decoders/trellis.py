@@ -7,9 +7,9 @@ Its state is a keyed running sum of δ, and each coefficient reads a random tabl
     state      s ← (s + a_t δ_t) mod S, a_t random and odd; every `memory` sub-pixels s ← 2s mod S, which forgets
     output     ŷ_j ← ŷ_j + g F[o_j + s] once the coefficient is due, g = √(u − b), F a table with heavy tails
 
-A level's sub-pixels are cut into pieces, each begun from state 0, so that a search can treat them side by side. A level gets as
-many sub-pixels as its coefficients have bits to gain. All that decides a count, an order or a place is an integer, and so are the
-values: both ends agree to the last bit on every machine.
+A level's sub-pixels are cut into pieces, each begun from state 0, so that a search can treat them side by side. A level
+gets as many sub-pixels as its coefficients have bits to gain. All that decides a count, an order or a place is an integer,
+and so are the values: both ends agree to the last bit on every machine.
 
 The idea joins a trellis source code with random labels (Pearlman and Chou, "Trellis source codes designed by conventional
 and random codes", after Viterbi and Omura 1974) to successive refinement (Equitz and Cover 1991); what is new is that the
@@ -80,7 +80,7 @@ class Level:
 
     @property
     def pieces(self) -> int:
-        """How many pieces the sub-pixels are cut into: even ones of PIECE at most, and some side by side where that can be."""
+        """How many even pieces the sub-pixels are cut into: of PIECE at most, and some side by side where that can be."""
         return max(-(-self.size // PIECE), min(SIDE_BY_SIDE, self.size // LEAST_PIECE), 1)
 
     @cached_property
@@ -192,7 +192,7 @@ def _table(seed: Seed) -> I16:
 
 
 def _gain(water: int, level: int, *, strong: bool) -> int:
-    """g = √(u − b) in units of 2^-FRACTION / SCALE levels, to the nearest: square roots of decimals are exact everywhere."""
+    """g = √(u − b) in units of 2^-FRACTION levels, to the nearest: square roots of decimals are exact everywhere."""
     root = Decimal(2)
     for _ in range(OCTAVE.bit_length() - 1):
         root = _EXACT.sqrt(root)  # 2^(1 / OCTAVE)

@@ -3,8 +3,8 @@
     picture → minus its mean, opponent colours → orthonormal DCT of each block → coefficients
     model: classes of blocks by their energy, and for each class, colour and band of frequencies how far σ² is above D
 
-Whatever the receiver computes is an integer, so that a picture has the same pixels on every machine. Blocks that reach beyond
-the picture are filled up with its mirror image.
+Whatever the receiver computes is an integer, so that a picture has the same pixels on every machine. Blocks that reach
+beyond the picture are filled up with its mirror image.
 """
 
 import math
@@ -85,7 +85,7 @@ class PictureModel:
         if colours not in (1, 3) or not 1 <= number <= CLASSES or len(rest) < 8:
             raise _damaged()
         height, width, water, group = (int.from_bytes(rest[i : i + 2], "big") for i in (0, 2, 4, 6))
-        if not (0 < height and 0 < width and height * width <= MAX_PIXELS and water <= MOST_WATER):
+        if not (height > 0 and width > 0 and height * width <= MAX_PIXELS and water <= MOST_WATER):
             raise _damaged()
         m, n = blocks_of(height, width)
         if not group or -(-m // group) * -(-n // group) > MOST_BLOCKS:
@@ -103,7 +103,7 @@ class PictureModel:
         return cls(height, width, tuple(data[3 : 3 + colours]), water, group, classes, table)
 
     def heights(self) -> tuple[I64, U8]:
-        """Where coefficients stand that are sent, among all (colours, m, n, 16, 16) in order, and their heights; (n,) each."""
+        """Where coefficients stand that are sent, among all (colours, m, n, 16, 16), and their heights; (n,) each."""
         m, n = blocks_of(self.height, self.width)
         bands = bands_of_frequencies()
         active = self.table[:, :, bands] > 0  # (classes, colours, 16, 16)
@@ -309,7 +309,7 @@ def _contexts(classes: U8) -> Iterator[int]:
 
 
 def _predictions(table: U8) -> Iterator[int]:
-    """Guess of each height from those before it: a class has 3 dB less than the one before, a band less than the one below."""
+    """Guess of each height from those before it: a class has 3 dB less than the one before, and so has a band."""
     for cls, colour, band in np.ndindex(table.shape):
         if cls:
             yield max(int(table[cls - 1, colour, band]) - (2 if band else 0), 0)

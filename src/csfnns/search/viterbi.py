@@ -11,16 +11,17 @@ import ctypes
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
+from itertools import pairwise
 from threading import local
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from csfnns.decoders.trellis import FRACTION, I16, LARGEST, SCALE, Level, TrellisDecoder
 from csfnns.errors import Cancelled
-from csfnns.decoders.trellis import FRACTION, LARGEST, SCALE, I16, Level, TrellisDecoder
 
 F64 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int8]
@@ -147,7 +148,7 @@ def _run_c(
         _kernel()(states, level.memory, CAP, size, b - a, *(x.ctypes.data for x in (*arrays, *_room.arrays)))
         return piece, piece + 1, changes
 
-    return [lambda piece=piece: job(piece) for piece in range(level.pieces)]  # type: ignore[misc]
+    return [partial(job, piece) for piece in range(level.pieces)]
 
 
 def _run_numpy(
@@ -206,7 +207,7 @@ def _run_numpy(
         end[long] = a[long, :states].argmin(1)
         return first, last, _trace(level, states, sizes, end, choices, halves)[inside]
 
-    return [lambda f=f, l=l: job(f, l) for f, l in zip(edges, edges[1:], strict=False) if f < l]  # type: ignore[misc]
+    return [partial(job, first, last) for first, last in pairwise(edges) if first < last]
 
 
 def _charge(

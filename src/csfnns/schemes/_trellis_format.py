@@ -1,0 +1,200 @@
+"""What a trellis message looks like in δ, for its receiver: where its parts are, and how they are read.
+
+    head     mask of slots 1 | size of the tables 2 | quality 1 | check 6 | seal of changes 8      in the slot `home`
+    tables   log2 of the states 1 | filler 2 | the picture's model (payloads/blocks.py)            behind it, in all slots
+    body     all other sub-pixels of the receiver's slots, in their order: δ of the decoder
+
+Head and tables are masked with the receiver's keystream, protected by a Reed-Solomon code, and stand in parities of keyed
+places. The check value tells the right key; the seal covers every change at this receiver's places, so that a picture that
+was changed on its way is known as such, and still decoded as well as it can be.
+"""
+
+import hmac
+import math
+from functools import cached_property
+from hashlib import sha256
+
+import numpy as np
+import numpy.typing as npt
+
+from csfnns.coding import SLOTS, parity, slots
+from csfnns.coding import reed_solomon as rs
+from csfnns.coding.costs import cost_map
+from csfnns.coding.order import keyed_order
+from csfnns.decoders.trellis import MOST_STATES, TrellisDecoder
+from csfnns.errors import CapacityError, DamagedError
+from csfnns.payloads.base import Decoded
+from csfnns.payloads.blocks import PictureModel
+from csfnns.picture import Picture
+from csfnns.schemes.base import ReceiverSeeds
+from csfnns.search import viterbi
+
+I8 = npt.NDArray[np.int8]
+I32 = npt.NDArray[np.int32]
+U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
+
+CHECK, SEAL = 6, 8
+HEAD = 1 + 2 + 1 + CHECK + SEAL
+HEAD_CHECKS = 10
+"""Check bytes of the head: ±1 on 0.1 % of the sub-pixels is a wrong byte in 33."""
+HEAD_PLACES = parity.PLACES * (HEAD + HEAD_CHECKS)
+QUALITY_STEPS = 4
+"""Steps a dB in which a sender says how clear the picture arrives."""
+FILLER_HEIGHT, FILLER_UNIT = 8, 16
+"""Height of the numbers that nobody reads, and how many of them one unit of the header's field stands for."""
+LEAST_BODY = 64
+"""Sub-pixels that a body needs: one a level."""
+
+_CHUNK = 180  # bytes of the tables in a word, at most
+
+
+class Shared:
+    """What the parts of a cover share."""
+
+    def __init__(self, cover: Picture) -> None:
+        self.cover = cover
+        self.slot = slots(cover)
+
+    @cached_property
+    def costs(self) -> npt.NDArray[np.float32]:
+        """HILL's cost of each sub-pixel, 1 in the middle, (n,)."""
+        costs = cost_map(self.cover).reshape(-1).astype(np.float32)
+        return costs / np.median(costs)
+
+
+class Layout:
+    """Where one receiver's parts are in a cover."""
+
+    def __init__(self, shared: Shared, seeds: ReceiverSeeds) -> None:
+        height, width, channels = shared.cover.shape
+        self.seeds = seeds
+        self._shared = shared
+        self._levels = shared.cover.reshape(-1)
+        self._order = keyed_order(seeds.decoder.derive("csfnns/1/trellis/places"), height, channels * width)
+        self._slot_in_order = shared.slot[self._order]
+
+    def head(self, home: int) -> I32:
+        """Sub-pixels of the head. Raises CapacityError where a slot has fewer."""
+        places = np.flatnonzero(self._slot_in_order == home)[:HEAD_PLACES]
+        if len(places) < HEAD_PLACES:
+            raise CapacityError("This cover is too small for a picture.", "Make a key with a larger --size.")
+        return self._order[places]
+
+    def rest(self, mask: int, home: int) -> I32:
+        """All other sub-pixels of the slots in the mask, in order."""
+        mine = np.array([mask >> i & 1 for i in range(SLOTS)], np.bool_)[self._slot_in_order]
+        mine[np.flatnonzero(self._slot_in_order == home)[:HEAD_PLACES]] = False
+        return self._order[mine]
+
+    def signs(self, places: I32, label: str) -> I8:
+        """Directions in which header places move: keyed, but inwards from black and white."""
+        keyed = self.seeds.decoder.derive(f"csfnns/1/trellis/signs/{label}").stream().signs(len(places))
+        levels = self._levels[places]
+        return np.where(levels == 0, 1, np.where(levels == 255, -1, keyed)).astype(np.int8)
+
+    def prices(self, places: I32, price: float, exponent: float) -> tuple[U16, U16]:
+        """Prices of a step up and of a step down, (n,) each: by HILL's cost, and none out of black or white."""
+        costs = self._shared.costs[places] ** np.float32(exponent)
+        prices = np.clip(np.rint(np.float32(price) * costs), 1, viterbi.DEAREST).astype(np.uint16)
+        levels = self._levels[places]
+        forbidden = np.uint16(viterbi.FORBIDDEN)
+        return np.where(levels == 255, forbidden, prices), np.where(levels == 0, forbidden, prices)
+
+    def mask_bytes(self, data: bytes, label: str) -> bytes:
+        """Data with the receiver's keystream added; again undoes it."""
+        stream = self.seeds.header.derive(f"csfnns/1/trellis/{label}").stream().take(len(data))
+        return bytes(a ^ b for a, b in zip(data, stream, strict=True))
+
+    def code(self, label: str, *parts: bytes) -> bytes:
+        """Keyed digest of some parts."""
+        key = self.seeds.header.derive(f"csfnns/1/trellis/{label}").data
+        return hmac.new(key, b"".join(len(each).to_bytes(8, "big") + each for each in parts), sha256).digest()
+
+
+def read_picture_part(layout: Layout, delta: npt.NDArray[np.int16], home: int) -> Decoded | None:
+    """Picture whose head is in that slot, or None."""
+    places = layout.head(home)
+    word = layout.mask_bytes(parity.read(delta[places]), "head")
+    head = rs.decode(word, HEAD_CHECKS)
+    if head is None:
+        return None
+    fields, check, seal = head[0][:4], head[0][4 : 4 + CHECK], head[0][4 + CHECK :]
+    mask, size = fields[0], int.from_bytes(fields[1:3], "big")
+    rest = layout.rest(mask, home)
+    length = parity.PLACES * protected_size(size)
+    if not mask >> home & 1 or length > len(rest):
+        return None
+    tables = _unprotect(layout.mask_bytes(parity.read(delta[rest[:length]]), "tables"), size)
+    if tables is None or not hmac.compare_digest(layout.code("check", fields[:3], tables)[:CHECK], check):
+        return None
+    model = PictureModel.from_bytes(tables[3:])
+    body = delta[rest[length:]]
+    kept = np.clip(body, -128, 127).astype(np.int8)
+    unchanged = hmac.compare_digest(layout.code("seal", fields, tables, kept.tobytes())[:SEAL], seal)
+    written = np.concatenate(header_changes(layout, places, rest[:length], head[0], tables))
+    unchanged &= np.array_equal(written, delta[np.concatenate([places, rest[:length]])])
+    unchanged &= np.array_equal(kept, body)
+    where, heights = model.heights()
+    decoder = grow(layout.seeds, tables, heights, model.water, len(body))
+    values = decoder.decode(kept)[: len(where)] if decoder else np.zeros(0, np.int64)
+    picture = model.picture(where, values)
+    expected = fields[3] / QUALITY_STEPS if unchanged and fields[3] else None
+    return Decoded(picture, picture.shape[:2], expected, unchanged)
+
+
+def header_changes(layout: Layout, places: I32, room: I32, head: bytes, tables: bytes) -> tuple[I8, I8]:
+    """Changes of the head's places and of the tables'."""
+    word = layout.mask_bytes(rs.encode(head, HEAD_CHECKS), "head")
+    words = layout.mask_bytes(_protect(tables), "tables")
+    return (
+        parity.write(word, layout.signs(places, "head")),
+        parity.write(words, layout.signs(room, "tables")),
+    )
+
+
+def grow(seeds: ReceiverSeeds, tables: bytes, heights: U8, water: int, places: int) -> TrellisDecoder | None:
+    """The decoder, from the key and the tables; None where there is nothing to decode. Raises DamagedError."""
+    states, filler = 1 << tables[0], int.from_bytes(tables[1:3], "big") * FILLER_UNIT
+    heights = np.concatenate([heights, np.full(filler, FILLER_HEIGHT, np.uint8)])
+    if not len(heights):
+        return None
+    if places < LEAST_BODY or not 4 <= states <= MOST_STATES:
+        raise DamagedError("The message is no picture that csfnns hides.", "Ask for it again.")
+    seed = seeds.decoder.derive(f"csfnns/1/trellis/{sha256(tables).hexdigest()}")
+    return TrellisDecoder.grow(seed, heights, water, places, states)
+
+
+def _checks(size: int) -> int:
+    """Check bytes of a word of the tables: ±1 on 0.1 % of the sub-pixels is a wrong byte in 33."""
+    return 2 * (5 + math.ceil(0.06 * size))
+
+
+def _chunks(size: int) -> list[int]:
+    number = max(1, -(-size // _CHUNK))
+    return [size * (i + 1) // number - size * i // number for i in range(number)]
+
+
+def protected_size(size: int) -> int:
+    """Bytes of tables of this size with their check bytes."""
+    return sum(each + _checks(each) for each in _chunks(size))
+
+
+def _protect(data: bytes) -> bytes:
+    words, first = [], 0
+    for size in _chunks(len(data)):
+        words.append(rs.encode(data[first : first + size], _checks(size)))
+        first += size
+    return b"".join(words)
+
+
+def _unprotect(data: bytes, size: int) -> bytes | None:
+    found, first = [], 0
+    for each in _chunks(size):
+        word = data[first : first + each + _checks(each)]
+        decoded = rs.decode(word, _checks(each))
+        if decoded is None:
+            return None
+        found.append(decoded[0])
+        first += len(word)
+    return b"".join(found)

@@ -1,0 +1,373 @@
+"""The sender's side of a trellis message: how many changes each receiver's part makes, and the searches for them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from csfnns.coding import make_model, parity
+from csfnns.coding.laws import GRAIN_SIGMA
+from csfnns.decoders.trellis import FRACTION, TrellisDecoder, water_level
+from csfnns.errors import CapacityError, SearchError
+from csfnns.measure import psnr
+from csfnns.payloads.blocks import CLASSES, MOST_BLOCKS, MOST_WATER, Analysis, PictureModel, analyse
+from csfnns.picture import Picture
+from csfnns.schemes._direct import SharedPart, deal_slots, senders_seed
+from csfnns.schemes._trellis_format import (
+    CHECK,
+    FILLER_HEIGHT,
+    FILLER_UNIT,
+    HEAD,
+    HEAD_CHECKS,
+    LEAST_BODY,
+    QUALITY_STEPS,
+    SEAL,
+    Layout,
+    Shared,
+    grow,
+    header_changes,
+    protected_size,
+)
+from csfnns.schemes.base import ReceiverSeeds
+from csfnns.search import viterbi
+from csfnns.search.progress import Progress
+
+if TYPE_CHECKING:
+    from csfnns.schemes.trellis import Trellis
+
+F64 = npt.NDArray[np.float64]
+I8 = npt.NDArray[np.int8]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+
+STATES: dict[viterbi.Form, int] = {"c": 4096, "numpy": 256}
+"""States of the decoder that a sender grows: more are better and slower. Receivers read the number."""
+CLOSE = 0.1
+"""dB within which a target is met."""
+SEARCHES, SAMPLES = 4, 2
+"""Searches at most; of large pictures, the first ones are with a sample of the coefficients."""
+SHARE, EFFICIENCY = 0.85, 0.7
+"""Of D, and of the bits that Gaussian sources need: what a search reaches, before one is known."""
+
+_SAMPLE = 6
+_LEAST_SAMPLE = 4000  # coefficients
+_THRIFT = 0.85  # of the price that the bound's best trade-off has
+_UNEVEN = 0.015  # by which the change rates of receivers may differ
+_PLACES_PER_CLASS = 6000
+_FINEST = 0.5  # share of the places that change, at most
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search gave for one receiver."""
+
+    delta: I8
+    """Changes of the body."""
+    model: PictureModel
+    tables: bytes
+    values: I64
+    psnr: float
+    """Of what the receiver gets, against the secret."""
+
+    @property
+    def density(self) -> float:
+        """Share of the body's places that change."""
+        return float((self.delta != 0).mean()) if len(self.delta) else 0.0
+
+
+class Part:
+    """One receiver's picture on its way into a cover."""
+
+    def __init__(
+        self, scheme: "Trellis", layout: "Layout", secret: Picture, analysis: Analysis, mine: Sequence[int]
+    ) -> None:
+        self._scheme, self._layout, self._secret = scheme, layout, secret
+        self.analysis = analysis
+        self.mask, self.home = sum(1 << i for i in mine), mine[0]
+        self.head = layout.head(self.home)
+        self._rest = layout.rest(self.mask, self.home)
+        self._share, self._efficiency, self._offset = SHARE, EFFICIENCY, 0.0
+        self._tables = len(self._model_bytes(MOST_WATER // 2, 0))
+        if self.places < LEAST_BODY:
+            raise CapacityError(
+                "This cover is too small for the picture.", "Make a key with a larger --size."
+            )
+
+    @property
+    def places(self) -> int:
+        """Sub-pixels of the body, about."""
+        return len(self._rest) - parity.PLACES * protected_size(self._tables)
+
+    @property
+    def header_changes(self) -> float:
+        """Changes of head and tables, about."""
+        return 15 / 8 * (HEAD + HEAD_CHECKS + protected_size(self._tables))
+
+    def psnr(self) -> F64:
+        """What is expected to arrive at each step of D, (MOST_WATER + 1,)."""
+        return self.analysis.psnr(self._share) + self._offset
+
+    def density(self) -> F64:
+        """Expected share of the places that change at each step of D, (MOST_WATER + 1,)."""
+        return densities(self.analysis.bits / (self.places * self._efficiency))
+
+    def filler(self, water: int, density: float) -> int:
+        """Numbers, in units, that nobody reads and that make up for a picture which needs fewer changes."""
+        lacking = entropy(density) * self.places * self._efficiency - self.analysis.bits[water]
+        return min(max(round(lacking / (FILLER_HEIGHT / 4) / FILLER_UNIT), 0), 65535)
+
+    def sample(self, water: int, density: float) -> bool:
+        """Learn from a search with some of the coefficients and places how much searches reach for this picture.
+
+        False for a picture that is so small that searching with all of them takes no longer.
+        """
+        where, heights = self.analysis.model(water).heights()
+        if len(where) < _SAMPLE * _LEAST_SAMPLE:
+            return False
+        # At random: every eighth would be the same frequencies in each block.
+        some = np.sort(np.random.default_rng(0).permutation(len(where))[: len(where) // _SAMPLE])
+        where, heights = where[some], heights[some]
+        places = self.places // _SAMPLE
+        decoder = TrellisDecoder.grow(self._layout.seeds.decoder, heights, water, places, self._states)
+        body = self._rest[-places:]
+        delta, values = self._search(decoder, where, body, density, None)
+        bits = self.analysis.bits[water] / _SAMPLE
+        self._learn(water, where, values, float((delta != 0).mean()), places, bits)
+        return True
+
+    def search(self, water: int, filler: int, density: float, progress: Progress | None) -> Found:
+        """Search once with everything."""
+        model = self.analysis.model(water)
+        tables = self._model_bytes(water, filler)
+        self._tables = len(tables)
+        body = self.body(tables)
+        where, heights = model.heights()
+        decoder = grow(self._layout.seeds, tables, heights, water, len(body))
+        if decoder is None:
+            delta, values = np.zeros(len(body), np.int8), np.zeros(0, np.int64)
+        else:
+            delta, values = self._search(decoder, where, body, density, progress)
+        expected = self.psnr()[water]
+        reached = psnr(self._secret, model.picture(where, values))
+        found = Found(delta, model, tables, values, reached)
+        if filler == 0 and len(where):
+            self._learn(water, where, values, found.density, len(body), self.analysis.bits[water])
+        if math.isfinite(reached):
+            self._offset += reached - (expected if filler or not len(where) else self.psnr()[water])
+        return found
+
+    def body(self, tables: bytes) -> I32:
+        """Sub-pixels of the body."""
+        body = self._rest[parity.PLACES * protected_size(len(tables)) :]
+        if len(body) < LEAST_BODY:
+            raise CapacityError(
+                "This cover is too small for the picture.", "Make a key with a larger --size."
+            )
+        return body
+
+    def write(self, delta: I8, found: Found) -> None:
+        """Put head, tables and body into δ, (n,)."""
+        body = self.body(found.tables)
+        room = self._rest[: len(self._rest) - len(body)]
+        quality = min(round(found.psnr * QUALITY_STEPS), 255) if math.isfinite(found.psnr) else 255
+        fields = bytes([self.mask]) + len(found.tables).to_bytes(2, "big") + bytes([quality])
+        check = self._layout.code("check", fields[:3], found.tables)[:CHECK]
+        seal = self._layout.code("seal", fields, found.tables, found.delta.tobytes())[:SEAL]
+        head, tables = header_changes(self._layout, self.head, room, fields + check + seal, found.tables)
+        delta[self.head], delta[room], delta[body] = head, tables, found.delta
+
+    @property
+    def _states(self) -> int:
+        form = self._scheme.form or viterbi.default_form()
+        return self._scheme.states or STATES[form]
+
+    def _model_bytes(self, water: int, filler: int) -> bytes:
+        states = self._states.bit_length() - 1
+        return bytes([states]) + filler.to_bytes(2, "big") + self.analysis.model(water).to_bytes()
+
+    def _search(
+        self,
+        decoder: TrellisDecoder,
+        where: I64,
+        body: I32,
+        density: float,
+        progress: Progress | None,
+    ) -> tuple[I8, I64]:
+        """Changes of these places, and the values of the coefficients at `where`; what follows those is filler."""
+        targets = np.empty(decoder.coefficients)
+        targets[: len(where)] = self.analysis.coefficients.reshape(-1)[where]
+        filler = decoder.coefficients - len(where)
+        noise = self._layout.seeds.header.derive("csfnns/1/trellis/filler").stream().normals(filler)
+        deviation = math.sqrt(water_level(decoder.water) * 2 ** (FILLER_HEIGHT / 2))
+        targets[len(where) :] = deviation * noise
+        up, down = self._layout.prices(body, price_of(density), self._scheme.exponent)
+        delta = viterbi.search(decoder, targets, up, down, form=self._scheme.form, progress=progress)
+        return delta, decoder.decode(delta)[: len(where)]
+
+    def _learn(
+        self,
+        water: int,
+        where: I64,
+        values: I64,
+        density: float,
+        places: int,
+        bits: float,
+    ) -> None:
+        error = self.analysis.coefficients.reshape(-1)[where] - values / 2.0**FRACTION
+        self._share = float(np.mean(np.square(error))) / water_level(water)
+        self._efficiency = bits / places / max(entropy(density), 1e-9)
+
+
+class Message:
+    """All parts of one stego, and how many changes each may make."""
+
+    def __init__(
+        self,
+        scheme: "Trellis",
+        cover: Picture,
+        secrets: Mapping[ReceiverSeeds, Picture | bytes],
+        progress: Progress | None,
+    ) -> None:
+        self._quality, self._cover, self._progress = scheme.quality, cover, progress
+        share = cover.size // len(secrets)
+        pictures = {
+            seeds: analyse_for(each, share) for seeds, each in secrets.items() if not isinstance(each, bytes)
+        }
+        needs = {
+            seeds: 8.0 * len(each) if isinstance(each, bytes) else self._need(pictures[seeds])
+            for seeds, each in secrets.items()
+        }
+        dealt = deal_slots(needs, senders_seed(secrets))
+        self._parts: dict[ReceiverSeeds, Part] = {}
+        self._files: list[SharedPart] = []
+        shared = Shared(cover)
+        for seeds, secret in secrets.items():
+            if isinstance(secret, bytes):
+                model = make_model("cost", cover, GRAIN_SIGMA)
+                self._files.append(SharedPart(model, shared.slot, seeds, secret, dealt[seeds]))
+            else:
+                layout = Layout(shared, seeds)
+                self._parts[seeds] = Part(scheme, layout, secret, pictures[seeds], dealt[seeds])
+
+    def stego(self) -> Picture:
+        """Search until the quality is met. Raises SearchError where it cannot be, if it must."""
+        searches = SEARCHES
+        for _ in range(SAMPLES):
+            density, waters = self._plan()
+            parts = zip(self._parts.values(), waters, strict=True)
+            searches -= max(part.sample(water, density) for part, water in parts)
+        best: tuple[float, I8, float, float] | None = None
+        for _ in range(searches):
+            density, waters = self._plan()
+            delta = np.zeros(self._cover.size, np.int8)
+            found, reached = [], [density]
+            for each in self._files:
+                reached.append(each.write(delta, density))
+            for part, water in zip(self._parts.values(), waters, strict=True):
+                filler = part.filler(water, density) if self._several and water == 0 else 0
+                found.append(part.search(water, filler, density, self._progress))
+                part.write(delta, found[-1])
+            recovered = min(each.psnr for each in found)
+            stego = 10 * math.log10(255**2 / max(float((delta != 0).mean()), 1e-9))
+            uneven = max(abs(each.density / density - 1) for each in found) if self._several else 0.0
+            miss = self._miss(recovered, stego, waters) + max(uneven - _UNEVEN, 0)
+            if best is None or miss < best[0]:
+                best = miss, delta, recovered, stego
+            if miss <= 0:
+                break
+        assert best is not None
+        miss, delta, recovered, stego = best
+        if self._quality.strict and miss > CLOSE:
+            raise SearchError(
+                f"These targets cannot both be met: the nearest is a stego of {stego:.1f} dB with {recovered:.1f} dB"
+                " for the secret.",
+                "Ask for less, scale the secret down with --resize, or make a key with a larger --size.",
+            )
+        return (self._cover + delta.reshape(self._cover.shape)).astype(np.uint8)
+
+    @property
+    def _several(self) -> bool:
+        return len(self._parts) + len(self._files) > 1
+
+    def _need(self, analysis: Analysis) -> float:
+        """Bits of a picture at the wanted quality, about."""
+        wanted = self._quality.recovered or 38.0
+        return float(analysis.bits[last_index(analysis.psnr(SHARE) >= wanted)]) / EFFICIENCY + 2000
+
+    def _plan(self) -> tuple[float, list[int]]:
+        """Share of the places to change, and the step of D of each part."""
+        parts = list(self._parts.values())
+        least = max((each.least_density() for each in self._files), default=0.0)
+        # Each density with what the parts then give: all curves are known, so that the right one is looked up.
+        options = np.geomspace(1e-5, _FINEST, 2000)
+        options = options[options >= least] if least < _FINEST else np.array([least])
+        waters = np.stack([np.searchsorted(-part.density(), -options) for part in parts])
+        waters = np.minimum(waters, MOST_WATER)
+        recovered = np.min([part.psnr()[w] for part, w in zip(parts, waters, strict=True)], axis=0)
+        changed = options + sum(part.header_changes for part in parts) / self._cover.size
+        stego = 10 * np.log10(255**2 / changed)
+        at = len(options) - 1
+        if self._quality.recovered is not None:
+            at = min(at, int(np.searchsorted(np.maximum.accumulate(recovered), self._quality.recovered)))
+        if self._quality.stego is not None:
+            at = min(at, last_index(stego >= self._quality.stego))
+        if len(parts) == 1 and not self._files:
+            density = float(parts[0].density()[waters[0, at]])
+            return max(density, 1e-5), [int(waters[0, at])]
+        return float(options[at]), [int(water) for water in waters[:, at]]
+
+    def _miss(self, recovered: float, stego: float, waters: Sequence[int]) -> float:
+        """By how many dB a result misses what was wanted, beyond what is close enough."""
+        wanted, least = self._quality.recovered, self._quality.stego
+        finest = max(waters) == 0
+        over = 0.0 if least is None or self._files else max(least - stego, 0.0)
+        if wanted is None:
+            assert least is not None
+            return (over if finest else abs(stego - least)) - CLOSE
+        if recovered >= wanted - CLOSE:
+            extra = 0.0 if finest or not math.isfinite(recovered) else max(recovered - wanted, 0.0)
+            return max(over, extra) - CLOSE
+        if self._quality.strict or least is None:
+            return max(over, wanted - recovered) - CLOSE
+        return min(max(over, wanted - recovered), abs(stego - least)) - CLOSE
+
+
+def analyse_for(secret: Picture, places: int) -> Analysis:
+    """Analysis whose tables leave room for the picture in so many sub-pixels."""
+    return analyse(
+        secret, min(max(places // 128, 4), MOST_BLOCKS), min(max(places // _PLACES_PER_CLASS, 2), CLASSES)
+    )
+
+
+def price_of(density: float) -> float:
+    """Price of a change, in viterbi's units, where that share of the places shall change."""
+    return viterbi.UNIT * _THRIFT * 2 * math.log(2) * math.log2(2 * (1 - density) / density)
+
+
+def entropy(density: float) -> float:
+    """Bits that a place can carry if this share of them moves up or down."""
+    if density <= 0:
+        return 0.0
+    return -density * math.log2(density / 2) - (1 - density) * math.log2(1 - density)
+
+
+@cache
+def _known_densities() -> tuple[F64, F64]:
+    """Densities in 0…2/3, and the bits a place that they carry."""
+    known = np.concatenate([[0.0], np.geomspace(1e-7, 2 / 3, 4000)])
+    return known, np.array([entropy(float(p)) for p in known])
+
+
+def densities(rates: F64) -> F64:
+    """Share of the places that must change to carry so many bits a place; at most 2/3, (n,)."""
+    known, bits = _known_densities()
+    return np.interp(rates, bits, known)
+
+
+def last_index(holds: npt.NDArray[np.bool_]) -> int:
+    """Last index at which a condition holds that then fails; 0 if it never holds."""
+    return max(int(np.searchsorted(~holds, True)) - 1, 0)
