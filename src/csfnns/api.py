@@ -126,6 +126,7 @@ def hide(
             quality=quality,
             grain=grain,
             trellis=trellis,
+            shares=len(key.names),
             device=device,
             progress=progress,
         )

@@ -126,6 +126,8 @@ class Pixels:
     grain: bool = False
     trellis: "Trellis | None" = None
     """Settings for pictures; the usual ones unless given."""
+    shares: int = 1
+    """Receivers who could get something, if several do."""
     progress: "Progress | None" = None
 
     @property
@@ -154,7 +156,9 @@ class Pixels:
         contents = {seeds: each for seeds, each in payloads.items() if isinstance(each, bytes)}
         if len(contents) == len(payloads):
             return encode_picture(self.direct.embed(cover, contents), self.suffix)
-        return encode_picture(self._pictures.embed(cover, payloads, progress=self.progress), self.suffix)
+        shares = self.shares if len(payloads) > 1 else 1
+        stego = self._pictures.embed(cover, payloads, shares=shares, progress=self.progress)
+        return encode_picture(stego, self.suffix)
 
     def plain(self, cover: Picture) -> Picture:
         """The cover as such a file shows it without a message."""
@@ -381,6 +385,7 @@ def choose_way(
     quality: int | None = None,
     grain: bool = False,
     trellis: "Trellis | None" = None,
+    shares: int = 1,
     device: str = "cpu",
     progress: "Progress | None" = None,
 ) -> "Pixels | JpegFile | Bits":
@@ -407,7 +412,7 @@ def choose_way(
     if not jpeg and quality is not None:
         raise UsageError(f"--quality is of a JPEG file, not of a {suffix}.", "Name the file .jpg.")
     if not jpeg:
-        return Pixels(profile, suffix or ".png", grain, trellis, progress)
+        return Pixels(profile, suffix or ".png", grain, trellis, shares, progress)
     if grain:
         raise UsageError(
             "Grain is for lossless pictures.", "Name the file .png or .webp, or leave --grain out."

@@ -14,9 +14,7 @@ Run = Callable[[str], str]
 FixedKey = Callable[..., None]
 
 
-def test_files_and_photographs_have_a_capacity(
-    transcript: Transcript, run: Run, fixed_key: FixedKey
-) -> None:
+def test_files_and_photographs_have_a_capacity(transcript: Transcript, run: Run, fixed_key: FixedKey) -> None:
     fixed_key("mine.key", side=64)
     transcript("""
         $ csfnns capacity -k mine.key
@@ -62,7 +60,9 @@ def test_smaller_photographs_and_larger_covers_are_clearer(run: Run, fixed_key: 
     assert max(large.values()) <= 38
 
 
-@pytest.mark.xfail(strict=True, reason="below the least rate that was measured, larger photographs seem clearer")
+@pytest.mark.xfail(
+    strict=True, reason="below the least rate that was measured, larger photographs seem clearer"
+)
 def test_a_photograph_of_twelve_megapixels_is_too_large_for_a_tiny_cover(
     run: Run, fixed_key: FixedKey
 ) -> None:

@@ -46,7 +46,7 @@ def test_a_table_in_one_command(transcript: Transcript, desk: Path) -> None:
         | Cs-FNNS (paper) | the paper | – | 33.01 | 0.9156 | 0.0390 |
         | Cs-FNNS (paper) | here | 1 | ... | ... | n/a |
         ...
-        | Cs-FNNS (standard) | here | 1 | n/a | n/a | n/a |
+        | Cs-FNNS (standard) | here | 1 | ... | ... | n/a |
         ...
         - NOT THE PUBLISHED SETTINGS: covers of 64 pixels a side and not 512 and searches of 2 steps ...
         ...
@@ -151,15 +151,15 @@ def killed(line: str, folder: Path, rows: int) -> int:
 
 def test_a_run_that_is_killed_three_times_ends_in_the_same_table(run: Run, desk: Path) -> None:
     # Enough steps that no process gets to the end before it is killed, few enough that nobody waits.
-    line = COMMAND.replace("--steps 2", "--steps 12") + " --methods paper,standard --out"
+    line = COMMAND.replace("--steps 2", "--steps 20") + " --methods paper --out"
     assert "[exit" not in run(f"{line} through")
     expected = values(desk / "through")
-    assert len(expected) == 20
-    counts = [killed(f"{line} killed", desk / "killed", rows) for rows in (1, 3, 2)]
-    assert 0 < counts[0] < counts[1] < counts[2] < 20
+    assert len(expected) == 10
+    counts = [killed(f"{line} killed", desk / "killed", rows) for rows in (1, 2, 1)]
+    assert 0 < counts[0] < counts[1] < counts[2] < 10
     assert values(desk / "killed").items() < expected.items()
     seen = run(f"{line} killed")
-    assert f"{20 - counts[2]} pictures to measure, {counts[2]} are stored." in seen
+    assert f"{10 - counts[2]} pictures to measure, {counts[2]} are stored." in seen
     assert values(desk / "killed") == expected
     assert table(desk / "killed") == table(desk / "through")
 

@@ -306,7 +306,9 @@ def test_a_wrong_key_a_plain_picture_and_a_ruined_one_leave_no_file(
     fixed_key("other.key", 2, side=64)
     run("csfnns hide secret.png -k mine.key -o holiday.png --as picture")
     run("csfnns cover -k mine.key -o cover.png")
-    ruined = read_picture(desk / "holiday.png").astype(np.int16) + np.random.default_rng(1).integers(-8, 9, (64, 64, 3))
+    ruined = read_picture(desk / "holiday.png").astype(np.int16) + np.random.default_rng(1).integers(
+        -8, 9, (64, 64, 3)
+    )
     Image.fromarray(ruined.clip(0, 255).astype(np.uint8)).save(desk / "ruined.png")
     transcript("""
         $ csfnns reveal holiday.png -k other.key -o back.png
@@ -540,9 +542,7 @@ def target(run: Run, desk: Path, scene: Callable[..., Picture], fixed_key: Fixed
 
 
 @pytest.mark.parametrize("options", ["--target-recovered 36", "--target-recovered 36 --target-stego 62"])
-def test_the_picture_arrives_as_clear_as_the_target_says(
-    options: str, target: Callable[[str], Any]
-) -> None:
+def test_the_picture_arrives_as_clear_as_the_target_says(options: str, target: Callable[[str], Any]) -> None:
     told = target(options)
     assert told["receivers"]["main"]["psnr"] == pytest.approx(36, abs=0.1)
     assert told["receivers"]["main"]["method"] == "trellis"

@@ -33,7 +33,9 @@ def test_both_ends_need_only_the_words_and_the_profile(
     """)
 
 
-def test_standard_words_go_with_no_rate(transcript: Transcript, photo: Picture, passphrase: str, desk: Path) -> None:
+def test_standard_words_go_with_no_rate(
+    transcript: Transcript, photo: Picture, passphrase: str, desk: Path
+) -> None:
     transcript("""
         $ csfnns hide secret.png --passphrase-file words.txt --size 64 --bpp 24 -o holiday.png
         error: This profile cannot be: bpp goes with a network: choose the profile 'paper' or 'robust'.

@@ -151,7 +151,9 @@ def test_a_file_that_survives_needs_torch_before_a_number_is_used_up(
 
 
 @pytest.mark.xfail(strict=True, reason="the denoiser is asked for after the picture was found")
-def test_a_denoiser_that_is_not_there_is_missed_first(bare: Bare, photo: Picture, fixed_key: FixedKey) -> None:
+def test_a_denoiser_that_is_not_there_is_missed_first(
+    bare: Bare, photo: Picture, fixed_key: FixedKey
+) -> None:
     fixed_key("robust.key", profile="robust", side=128)
     Image.fromarray(np.zeros((128, 128, 3), np.uint8)).save("black.png")
     _, _, err = bare("csfnns reveal black.png -k robust.key -o back.png --denoise")[0]

@@ -87,9 +87,9 @@ def test_covers_may_come_from_the_generator(run: Run, desk: Path) -> None:
     assert sorted(path.name for path in (desk / "set" / "stegos").iterdir()) == ["0@0.png", "1@0.png"]
 
 
-def test_a_network_to_deceive_is_named_or_a_file(run: Run, desk: Path) -> None:
+def test_a_network_to_evade_is_named_or_a_file(run: Run, desk: Path) -> None:
     name, shipped = next(iter(shipped_networks().items()))
-    line = PAIRS.replace("pairs/lsb", "{out}") + " --scheme standard --secrets secrets --count 1 --steps 2"
+    line = PAIRS.replace("pairs/lsb", "{out}") + " --scheme paper --secrets secrets --count 1 --steps 2"
     line += " --against {model} --gamma 1e-4"
     (desk / shipped.name).write_bytes(shipped.read_bytes())
     (desk / "models").mkdir()
@@ -97,7 +97,7 @@ def test_a_network_to_deceive_is_named_or_a_file(run: Run, desk: Path) -> None:
     models = {"named": name, "file": shipped.name, "other": f"models/{shipped.name}"}
     settings = {}
     for out, model in models.items():
-        assert f"1 pairs of Cs-FNNS (standard) against {name}" in run(line.format(out=out, model=model))
+        assert f"1 pairs of Cs-FNNS (paper) against {name}" in run(line.format(out=out, model=model))
         settings[out] = json.loads((desk / out / "pairs.json").read_text())["settings"]
     digests = {out: each["models of --against"] for out, each in settings.items()}
     assert digests["named"] == digests["file"] != digests["other"]
@@ -113,6 +113,7 @@ def test_a_network_to_deceive_is_named_or_a_file(run: Run, desk: Path) -> None:
         (f"{PAIRS} --scheme lsb --count 1", "lsb needs --secrets", 2),
         (f"{LSB} --count 0", "nothing to make", 2),
         (f"{LSB} --count 1 --against eyes", "no file 'eyes'", 2),
+        (f"{PAIRS} --scheme standard --secrets secrets --count 1 --steps 2", "no use for --steps", 2),
         (f"{LSB} --count 1 --size 80", "80x72 pixels, and no crop of 80x80", 3),
         (f"{PAIRS} --scheme direct --bytes 10 --count 1 --covers nowhere", "no folder nowhere", 3),
         (FIGURE, "no pairs in pairs/lsb: no pairs.json", 2),

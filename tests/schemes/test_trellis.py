@@ -102,7 +102,7 @@ def test_targets_are_met(cover: Picture, quality: Quality, recovered: float | No
     made = Trellis(quality=quality, states=256)
     stego = made.embed(cover, {seeds(): secret})
     if recovered is None:
-        assert psnr(cover, stego) == pytest.approx(58, abs=0.15)
+        assert psnr(cover, stego) == pytest.approx(58, abs=0.3)
     else:
         assert psnr(made.extract(stego, cover, seeds()).grid, secret) == pytest.approx(
             recovered, abs=0.3

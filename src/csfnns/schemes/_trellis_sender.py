@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ from csfnns.schemes._trellis_format import (
 from csfnns.schemes.base import ReceiverSeeds
 from csfnns.search import viterbi
 from csfnns.search.progress import Progress
+from csfnns.stream import Seed
 
 if TYPE_CHECKING:
     from csfnns.schemes.trellis import Trellis
@@ -54,10 +55,12 @@ SHARE, EFFICIENCY = 0.85, 0.7
 """Of D, and of the bits that Gaussian sources need: what a search reaches, before one is known."""
 
 _SAMPLE = 6
+_TREND = 0.3  # both move on with D: a part of the last step is added to the next
 _LEAST_SAMPLE = 4000  # coefficients
 _THRIFT = 0.85  # of the price that the bound's best trade-off has
 _UNEVEN = 0.015  # by which the change rates of receivers may differ
 _PLACES_PER_CLASS = 6000
+_NOTHING = np.full((16, 16, 3), 128, np.uint8)  # for shares of receivers who get nothing
 _FINEST = 0.5  # share of the places that change, at most
 
 
@@ -151,13 +154,13 @@ class Part:
             delta, values = np.zeros(len(body), np.int8), np.zeros(0, np.int64)
         else:
             delta, values = self._search(decoder, where, body, density, progress)
-        expected = self.psnr()[water]
         reached = psnr(self._secret, model.picture(where, values))
         found = Found(delta, model, tables, values, reached)
-        if filler == 0 and len(where):
-            self._learn(water, where, values, found.density, len(body), self.analysis.bits[water])
+        if decoder is not None:
+            bits = self.analysis.bits[water] + filler * FILLER_UNIT * FILLER_HEIGHT / 4
+            self._learn(water, where, values, found.density, len(body), bits)
         if math.isfinite(reached):
-            self._offset += reached - (expected if filler or not len(where) else self.psnr()[water])
+            self._offset += reached - self.psnr()[water]
         return found
 
     def body(self, tables: bytes) -> I32:
@@ -217,9 +220,12 @@ class Part:
         places: int,
         bits: float,
     ) -> None:
-        error = self.analysis.coefficients.reshape(-1)[where] - values / 2.0**FRACTION
-        self._share = float(np.mean(np.square(error))) / water_level(water)
-        self._efficiency = bits / places / max(entropy(density), 1e-9)
+        if len(where):
+            error = self.analysis.coefficients.reshape(-1)[where] - values / 2.0**FRACTION
+            share = float(np.mean(np.square(error))) / water_level(water)
+            self._share = share + _TREND * (share - self._share)
+        efficiency = bits / places / max(entropy(density), 1e-9)
+        self._efficiency = efficiency + _TREND * (efficiency - self._efficiency)
 
 
 class Message:
@@ -230,28 +236,43 @@ class Message:
         scheme: "Trellis",
         cover: Picture,
         secrets: Mapping[ReceiverSeeds, Picture | bytes],
+        shares: int,
         progress: Progress | None,
     ) -> None:
         self._quality, self._cover, self._progress = scheme.quality, cover, progress
-        share = cover.size // len(secrets)
+        secret = senders_seed(secrets)
+        several = max(shares, len(secrets))
         pictures = {
-            seeds: analyse_for(each, share) for seeds, each in secrets.items() if not isinstance(each, bytes)
-        }
-        needs = {
-            seeds: 8.0 * len(each) if isinstance(each, bytes) else self._need(pictures[seeds])
+            seeds: analyse_for(each, cover.size // several)
             for seeds, each in secrets.items()
+            if not isinstance(each, bytes)
         }
-        dealt = deal_slots(needs, senders_seed(secrets))
+        self._own = len(pictures)
+        if len(pictures) == len(secrets) and several > 1:
+            # Nobody must see how many others get something, or how much: all have equal shares, those who get nothing
+            # too, and the changes do not depend on the pictures unless the sender named a clarity.
+            nobody = {_nobody(secret, i): _NOTHING for i in range(several - len(secrets))}
+            secrets = {**secrets, **nobody}
+            pictures |= {seeds: analyse_for(each, cover.size // several) for seeds, each in nobody.items()}
+            dealt = deal_slots(dict.fromkeys(secrets, 1.0), secret)
+            if not self._quality.strict and self._quality.stego is not None:
+                self._quality = replace(self._quality, recovered=None)
+        else:
+            needs = {
+                seeds: 8.0 * len(each) if isinstance(each, bytes) else self._need(pictures[seeds])
+                for seeds, each in secrets.items()
+            }
+            dealt = deal_slots(needs, secret)
         self._parts: dict[ReceiverSeeds, Part] = {}
         self._files: list[SharedPart] = []
         shared = Shared(cover)
-        for seeds, secret in secrets.items():
-            if isinstance(secret, bytes):
+        for seeds, each in secrets.items():
+            if isinstance(each, bytes):
                 model = make_model("cost", cover, GRAIN_SIGMA)
-                self._files.append(SharedPart(model, shared.slot, seeds, secret, dealt[seeds]))
+                self._files.append(SharedPart(model, shared.slot, seeds, each, dealt[seeds]))
             else:
                 layout = Layout(shared, seeds)
-                self._parts[seeds] = Part(scheme, layout, secret, pictures[seeds], dealt[seeds])
+                self._parts[seeds] = Part(scheme, layout, each, pictures[seeds], dealt[seeds])
 
     def stego(self) -> Picture:
         """Search until the quality is met. Raises SearchError where it cannot be, if it must."""
@@ -264,14 +285,14 @@ class Message:
         for _ in range(searches):
             density, waters = self._plan()
             delta = np.zeros(self._cover.size, np.int8)
-            found, reached = [], [density]
+            found = []
             for each in self._files:
-                reached.append(each.write(delta, density))
+                each.write(delta, density)
             for part, water in zip(self._parts.values(), waters, strict=True):
                 filler = part.filler(water, density) if self._several and water == 0 else 0
                 found.append(part.search(water, filler, density, self._progress))
                 part.write(delta, found[-1])
-            recovered = min(each.psnr for each in found)
+            recovered = min(each.psnr for each in found[: self._own])
             stego = 10 * math.log10(255**2 / max(float((delta != 0).mean()), 1e-9))
             uneven = max(abs(each.density / density - 1) for each in found) if self._several else 0.0
             miss = self._miss(recovered, stego, waters) + max(uneven - _UNEVEN, 0)
@@ -307,7 +328,8 @@ class Message:
         options = options[options >= least] if least < _FINEST else np.array([least])
         waters = np.stack([np.searchsorted(-part.density(), -options) for part in parts])
         waters = np.minimum(waters, MOST_WATER)
-        recovered = np.min([part.psnr()[w] for part, w in zip(parts, waters, strict=True)], axis=0)
+        own = list(zip(parts, waters, strict=True))[: self._own]
+        recovered = np.min([part.psnr()[w] for part, w in own], axis=0)
         changed = options + sum(part.header_changes for part in parts) / self._cover.size
         stego = 10 * np.log10(255**2 / changed)
         at = len(options) - 1
@@ -334,6 +356,14 @@ class Message:
         if self._quality.strict or least is None:
             return max(over, wanted - recovered) - CLOSE
         return min(max(over, wanted - recovered), abs(stego - least)) - CLOSE
+
+
+def _nobody(secret: Seed, number: int) -> ReceiverSeeds:
+    """Seeds of a share that nobody reads."""
+    decoder, header = (
+        secret.derive(f"csfnns/1/trellis/nobody/{number}/{name}") for name in ("decoder", "header")
+    )
+    return ReceiverSeeds(decoder, header)
 
 
 def analyse_for(secret: Picture, places: int) -> Analysis:

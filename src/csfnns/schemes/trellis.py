@@ -110,15 +110,19 @@ class Trellis:
         cover: Picture,
         secrets: Mapping[ReceiverSeeds, Picture | bytes],
         *,
+        shares: int = 1,
         progress: Progress | None = None,
     ) -> Picture:
         """Stego of the cover, uint8 (H, W, 3), with a picture of any size, or bytes, for each receiver.
 
-        Bytes go by direct coding (schemes/direct.py). Raises CapacityError, SearchError, and what `progress` raises.
+        Bytes go by direct coding (schemes/direct.py). Where all get pictures, they have equal shares of the cover, `shares`
+        in all, of which those that nobody reads look the same; and the stego has the PSNR of `quality.stego`, unless that is
+        None or the quality strict: so no receiver sees how many others get something, or how much. Raises CapacityError,
+        SearchError, and Cancelled.
         """
         check_picture(cover)
         self.check(list(secrets))  # type: ignore[arg-type]
-        return Message(self, cover, secrets, progress).stego()
+        return Message(self, cover, secrets, shares, progress).stego()
 
     def extract(self, stego: Picture, cover: Picture, seeds: ReceiverSeeds) -> Decoded:
         """Picture of one receiver, at its own size. Raises NoMessageError when there is none for these seeds."""

@@ -1,0 +1,99 @@
+"""The tables of README.md and docs are those of results/*.json."""
+
+import json
+import runpy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROGRAM = runpy.run_path(str(ROOT / "scripts" / "render_results.py"))
+main: Callable[[Sequence[str]], int] = PROGRAM["main"]
+
+FIGURES = {
+    "stego": 62.2,
+    "stego_sd": 1.5,
+    "ssim": 0.9998,
+    "changed": 0.0436,
+    "mean_recovered": 38.02,
+    "mean_recovered_sd": 0.05,
+    "recovered_ssim": 0.9636,
+    "least_stego": 58.3,
+    "least_recovered": 37.91,
+    "hide_seconds": 1.2,
+    "reveal_seconds": 0.1,
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A page with a table that comes from one case of one result."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "results").mkdir()
+    page = "# Page\n\n<!-- table: fidelity -->\n<!-- end -->\n\nAfter it.\n"
+    (tmp_path / "docs" / "page.md").write_text(page, "utf-8")
+    write(tmp_path, 62.2)
+    return tmp_path
+
+
+def write(tree: Path, stego: float) -> None:
+    case = {"case": "imagenet, 256x256", **FIGURES, "stego": stego, "rows": [{}] * 20}
+    environment = {"command": "python benchmarks/core.py", "commit": "0123abc", "cpu": "a processor"}
+    content = {"benchmark": "core", "environment": environment, "cases": [case]}
+    (tree / "results" / "core.json").write_text(json.dumps(content), "utf-8")
+
+
+def page(tree: Path) -> str:
+    return (tree / "docs" / "page.md").read_text("utf-8")
+
+
+def run(tree: Path, *arguments: str) -> int:
+    return main(["--root", str(tree), *arguments])
+
+
+def test_the_committed_pages_show_the_committed_results() -> None:
+    assert main(["--check"]) == 0
+
+
+def test_every_table_is_on_a_page() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    text = "\n".join(each.read_text("utf-8") for each in pages)
+    assert [name for name in PROGRAM["TABLES"] if f"<!-- table: {name} -->" not in text] == []
+
+
+def test_a_table_names_its_command_commit_and_number_of_pictures(tree: Path) -> None:
+    assert run(tree) == 0
+    assert "| ImageNet | 20 | 62.20 ± 1.50 | 58.30 | 0.99980 | 4.36 | 38.02 ± 0.05 |" in page(tree)
+    assert "`python benchmarks/core.py` at `0123abc`, a processor." in page(tree)
+    assert page(tree).endswith("<!-- end -->\n\nAfter it.\n")
+
+
+def test_a_case_that_was_not_run_says_so(tree: Path) -> None:
+    run(tree)
+    assert "| COCO | not run |" in page(tree)
+
+
+def test_a_changed_result_makes_the_check_fail(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(tree)
+    assert run(tree, "--check") == 0
+    write(tree, 61.0)
+    before = page(tree)
+    assert run(tree, "--check") == 1
+    assert "page.md: stale" in capsys.readouterr().out
+    assert page(tree) == before
+    assert run(tree) == 0
+    assert run(tree, "--check") == 0
+
+
+def test_a_missing_result_says_how_to_make_it(tree: Path) -> None:
+    (tree / "results" / "core.json").unlink()
+    run(tree)
+    assert "Not run yet: `python benchmarks/core.py` writes `results/core.json`." in page(tree)
+
+
+@pytest.mark.parametrize("text", ["<!-- table: none -->\n<!-- end -->\n", "<!-- table: fidelity -->\n"])
+def test_an_unknown_or_unended_table_is_an_error(tree: Path, text: str) -> None:
+    (tree / "docs" / "page.md").write_text(text, "utf-8")
+    with pytest.raises(SystemExit, match="page.md"):
+        run(tree)
