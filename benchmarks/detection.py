@@ -23,18 +23,17 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # one process a core, and not threads of each
-    os.environ.setdefault(_name, "1")
-
 import numpy as np
 
 from common import ROOT, make_method, make_parser, pictures, print_table
+from csfnns.errors import NoMessageError
 from csfnns.experiments.judging import Teaching, plan_judging, run_judging, split
 from csfnns.experiments.pair_set import VERSION, PairSet, load_pairs
 from csfnns.experiments.provenance import code_digest
@@ -56,6 +55,8 @@ SECRETS = ("imagenet", "coco", "celebahq")
 DETECTORS = ("xunet", "siastegnet", "srnet", "spam", "stegexpose")
 NETWORKS = DETECTORS[:3]
 SLOWEST_FIRST = ("srnet", "siastegnet", "xunet")
+FIRST = ("standard", "matching-40", "matching-10")
+"""Materials that are judged before any others."""
 FOLDS = 5
 CONTROL = 0.8
 """Accuracy of a network on one of its controls, at least: else what it says of other material is worthless."""
@@ -77,8 +78,10 @@ class Material:
     exponent: float | None = None
     """Of HILL's cost, for the trellis."""
     share: float | None = None
-    """Of the sub-pixels changed by ±1 at random places, for LSB matching; 0: as many as `standard` changes in the picture."""
+    """Of the sub-pixels changed by ±1 at random places, for LSB matching; 0: as many as `standard` changes there."""
     control: bool = False
+    most: int = COVERS
+    """Pairs, at most."""
 
 
 MATERIALS = {
@@ -86,7 +89,7 @@ MATERIALS = {
     "matching-40": Material("LSB matching, 40 % changed", share=0.4, control=True),
     "matching-10": Material("LSB matching, 10 % changed", share=0.1, control=True),
     "matching-same": Material("LSB matching, as many changes as standard", share=0.0),
-    "paper": Material("the paper's search, middles of 256x256", side=256),
+    "paper": Material("the paper's search, middles of 256x256", side=256, most=60),
     "unweighted": Material("trellis, all places at one cost", exponent=0.0),
     "textured": Material("trellis, cost to the power 0.5", exponent=0.5),
 }
@@ -100,6 +103,10 @@ class Place:
     secrets: tuple[tuple[Path, ...], ...]
     work: Path
     seed: int
+
+    def count(self, material: str) -> int:
+        """Pairs of a material."""
+        return min(len(self.covers), MATERIALS[material].most)
 
     def cover(self, material: str, i: int) -> Picture:
         """The i-th cover, uint8 (side, side, 3)."""
@@ -184,22 +191,28 @@ def look(place: Place, material: str, i: int, untrained: bool) -> tuple[Row, Any
     row: Row = {"cover": place.covers[i].stem, "psnr": figures.psnr, "changed": figures.changed}
     if MATERIALS[material].share is None:
         scheme: Any = Trellis() if material != "paper" else make_method("paper", "6", cover.shape[0])[0]
-        found = scheme.extract(stego, cover, place.seeds(i)).grid
-        row |= {
-            "secret": place.secret_name(i),
-            "recovered": compare(found, place.secret(material, i)).psnr,
-        }
+        row |= {"secret": place.secret_name(i), "recovered": None}
+        with suppress(NoMessageError):
+            found = scheme.extract(stego, cover, place.seeds(i)).grid
+            row["recovered"] = compare(found, place.secret(material, i)).psnr
     if untrained:
         row["stegexpose"] = [make_detector("stegexpose").score(each) for each in (cover, stego)]
     features = np.array([spam_features(each) for each in (cover, stego)])
     return row | {"seconds": time.monotonic() - started}, features
 
 
-def judge_spam(features: Any, seed: int) -> tuple[Row, float]:
+def judge_spam(features: Any, seed: int) -> Row:
     """Verdicts of one repeat of the cross-validation."""
     started = time.monotonic()
     covers, stegos = cross_scores(features[:, 0], features[:, 1], folds=FOLDS, seed=seed)
-    return {"covers": covers.tolist(), "stegos": stegos.tolist()}, time.monotonic() - started
+    row = {"covers": covers.tolist(), "stegos": stegos.tolist()}
+    return row | {"seconds": time.monotonic() - started}
+
+
+def begin_making() -> None:
+    """What every other process does first: those that teach networks are not to wait for it."""
+    if hasattr(os, "nice"):
+        os.nice(10)
 
 
 def begin_learning(device: str) -> None:
@@ -229,7 +242,6 @@ class Run:
     def __init__(self, arguments: Any, place: Place) -> None:
         self.arguments, self.place, self.started = arguments, place, time.monotonic()
         self.figures: dict[str, list[Row]] = {}
-        self.features: dict[str, Any] = {}
         self.verdicts: dict[tuple[str, str], list[Row]] = {}
         self.left_out: list[str] = []
 
@@ -247,8 +259,7 @@ class Run:
         self.verdicts.setdefault((material, detector), []).append(verdicts)
         share = accuracy(verdicts["covers"], verdicts["stegos"])
         known = f", {100 * accuracy(**verdicts['known']):.0f} % of known" if "known" in verdicts else ""
-        seconds = verdicts["seconds"]
-        took = sum(seconds.values()) if isinstance(seconds, dict) else seconds
+        took = _seconds(verdicts)
         self.say(f"{detector}, {material}, {what}: {100 * share:.1f} %{known}, {took:.0f} s")
         self.save()
 
@@ -269,7 +280,7 @@ class Run:
     def _base(self, material: str, detector: str) -> Row:
         figures, about = self.figures[material], MATERIALS[material]
         psnrs = [each["psnr"] for each in figures]
-        recovered = [each["recovered"] for each in figures if "recovered" in each]
+        recovered = [each["recovered"] for each in figures if each.get("recovered") is not None]
         return {
             "detector": detector,
             "material": material,
@@ -360,119 +371,125 @@ def _seconds(verdicts: Row) -> float:
     return float(sum(seconds.values()) if isinstance(seconds, dict) else seconds)
 
 
-def wanted_jobs(arguments: Any, materials: Sequence[str]) -> list[tuple[str, str, int]]:
-    """Material, network and split of each teaching, split by split."""
-    return [
-        (material, detector, number)
-        for number in range(arguments.first_split, arguments.first_split + arguments.splits)
-        for detector in SLOWEST_FIRST
-        if detector in arguments.detectors
-        for material in materials
-    ]
+class Measurement:
+    """Makes, looks at and judges everything, in two pools of processes; what is late is left out."""
+
+    def __init__(self, run: Run, makers: ProcessPoolExecutor, learners: ProcessPoolExecutor) -> None:
+        self.run, self.place, self.arguments = run, run.place, run.arguments
+        self._makers, self._learners = makers, learners
+        self._running: dict[Future[Any], tuple[str, ...]] = {}
+        self._looks: dict[str, dict[int, tuple[Row, Any]]] = {}
+        wanted = self.arguments.materials
+        self._first = [each for each in wanted if each in FIRST]
+        self._others = [each for each in wanted if each not in (*FIRST, "paper")]
+        self._papers, self._begun, self._learning = 0, False, set[str]()
+
+    def all(self) -> None:
+        """Until nothing is left."""
+        if "paper" in self.arguments.materials:  # while the others are made
+            self._search_paper()
+        for material in (*self._first, *self._others):
+            self._look_at(material)
+        if not self._first:
+            self._begun = True
+        while self._running:
+            done, _ = wait(self._running, timeout=5, return_when=FIRST_COMPLETED)
+            for job in done:
+                about = self._running.pop(job)
+                if job.exception() is None:
+                    self._take(about, job.result())
+                else:
+                    self.run.left_out.append(f"{' '.join(about)}: {job.exception()}")
+                    self.run.say(self.run.left_out[-1])
+            if self.run.late:
+                for job in [each for each in self._running if each.cancel()]:
+                    self.run.left_out.append(" ".join(self._running.pop(job)))
+
+    def _look_at(self, material: str) -> None:
+        untrained = "stegexpose" in self.arguments.detectors
+        for i in range(self.place.count(material)):
+            job = self._makers.submit(look, self.place, material, i, untrained)
+            self._running[job] = ("look", material, str(i))
+
+    def _learn(self, materials: Sequence[str]) -> None:
+        """Split by split, so that a run that ends early has some of everything."""
+        arguments = self.arguments
+        teaching = Teaching(
+            steps=arguments.steps, batch=arguments.batch, crop=arguments.crop, device=arguments.device
+        )
+        for number in range(arguments.first_split, arguments.first_split + arguments.splits):
+            for detector in (each for each in SLOWEST_FIRST if each in arguments.detectors):
+                for material in materials:
+                    job = self._learners.submit(
+                        judge_network, self.place, material, detector, number, teaching
+                    )
+                    self._running[job] = ("network", material, detector, str(number))
+
+    def _search_paper(self) -> None:
+        every = range(self.place.count("paper"))
+        for k in range(0, len(every), PAPER_BATCH):
+            batch, device, steps = (
+                every[k : k + PAPER_BATCH],
+                self.arguments.device,
+                self.arguments.paper_steps,
+            )
+            job = self._learners.submit(search_paper, self.place, batch, device, steps)
+            self._running[job] = ("paper", str(k))
+
+    def _take(self, about: tuple[str, ...], result: Any) -> None:
+        kind, material, *rest = about
+        if kind == "look":
+            looks = self._looks.setdefault(material, {})
+            looks[int(rest[0])] = result
+            if len(looks) == self.place.count(material):
+                self._looked(material)
+        elif kind == "paper":
+            self._papers += 1
+            self.run.say(f"paper, pictures from {material}: searched in {result:.0f} s")
+            if self._papers == math.ceil(self.place.count("paper") / PAPER_BATCH):
+                self._look_at("paper")
+        elif kind == "spam":
+            names = [each["cover"] for each in self.run.figures[material]]
+            self.run.note(material, "spam", result | {"names": names}, f"repeat {rest[0]}")
+        else:
+            self.run.note(material, rest[0], result, f"split {rest[1]}")
+
+    def _looked(self, material: str) -> None:
+        """All pairs of a material are there."""
+        run, looks = self.run, self._looks[material]
+        run.figures[material] = [looks[i][0] for i in range(len(looks))]
+        features = np.array([looks[i][1] for i in range(len(looks))])
+        about = {"version": VERSION, "scheme": material, "payload": 6, "label": MATERIALS[material].label}
+        (self.place.work / material / "pairs.json").write_text(json.dumps(about))
+        changed, psnr = (fmean(each[name] for each in run.figures[material]) for name in ("changed", "psnr"))
+        run.say(f"{material}: {psnr:.2f} dB, {100 * changed:.2f} % changed")
+        run.save()
+        if "spam" in self.arguments.detectors:
+            for seed in range(1, self.arguments.repeats + 1):
+                self._running[self._makers.submit(judge_spam, features, seed)] = ("spam", material, str(seed))
+        if material == "paper":
+            self._learn(["paper"])
+        elif not self._begun and all(each in run.figures for each in self._first):
+            self._begun = True
+            self._learn(self._first)
+        if material != "paper" and self._begun:
+            ready = [each for each in self._others if each in run.figures and each not in self._learning]
+            self._learning.update(ready)
+            for each in ready:
+                self._learn([each])
 
 
 def measure(run: Run) -> None:
-    """Make, look at and judge everything; what is late is left out."""
-    arguments, place = run.arguments, run.place
+    """Everything that the arguments ask for."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # one process a core, and not threads of each
+        os.environ.setdefault(name, "1")
     spawn = multiprocessing.get_context("spawn")
-    early = [each for each in arguments.materials if each in ("standard", "matching-40", "matching-10")]
-    others = [each for each in arguments.materials if each not in (*early, "paper")]
-    teaching = Teaching(
-        steps=arguments.steps, batch=arguments.batch, crop=arguments.crop, device=arguments.device
-    )
-    running: dict[Future[Any], tuple[str, ...]] = {}
+    begin = {"initializer": begin_learning, "initargs": (run.arguments.device,)}
     with (
-        ProcessPoolExecutor(arguments.processes, spawn) as makers,
-        ProcessPoolExecutor(
-            arguments.workers, spawn, initializer=begin_learning, initargs=(arguments.device,)
-        ) as learners,
+        ProcessPoolExecutor(run.arguments.processes, spawn, initializer=begin_making) as makers,
+        ProcessPoolExecutor(run.arguments.workers, spawn, **begin) as learners,
     ):
-
-        def look_at(material: str) -> None:
-            untrained = "stegexpose" in arguments.detectors
-            for i in range(len(place.covers)):
-                running[makers.submit(look, place, material, i, untrained)] = ("look", material, str(i))
-
-        def learn(materials: Sequence[str]) -> None:
-            for material, detector, number in wanted_jobs(arguments, materials):
-                job = learners.submit(judge_network, place, material, detector, number, teaching)
-                running[job] = ("network", material, detector, str(number))
-
-        def look_done(material: str) -> None:
-            run.figures[material] = [looks[material][i][0] for i in range(len(place.covers))]
-            run.features[material] = np.array([looks[material][i][1] for i in range(len(place.covers))])
-            about = {"version": VERSION, "scheme": material, "payload": 6, "label": MATERIALS[material].label}
-            (place.work / material / "pairs.json").write_text(json.dumps(about))
-            changed = fmean(each["changed"] for each in run.figures[material])
-            psnr = fmean(each["psnr"] for each in run.figures[material])
-            run.say(f"{material}: {psnr:.2f} dB, {100 * changed:.2f} % changed")
-            run.save()
-            if "spam" in arguments.detectors:
-                for seed in range(1, arguments.repeats + 1):
-                    running[makers.submit(judge_spam, run.features[material], seed)] = (
-                        "spam",
-                        material,
-                        str(seed),
-                    )
-            if material == "paper":
-                learn(["paper"])
-            elif material in early and all(each in run.figures for each in early):
-                begin_others()
-
-        def begin_others() -> None:
-            learn(early)
-            if "paper" in arguments.materials:
-                every = range(len(place.covers))
-                for k in range(0, len(every), PAPER_BATCH):
-                    chunk = every[k : k + PAPER_BATCH]
-                    job = learners.submit(search_paper, place, chunk, arguments.device, arguments.paper_steps)
-                    running[job] = ("paper", str(k))
-            ready_others()
-
-        def ready_others() -> None:
-            if others and all(each in run.figures for each in (*early, *others)):
-                learn(others)
-
-        looks: dict[str, dict[int, tuple[Row, Any]]] = {}
-        papers = 0
-        for material in (*early, *others):
-            look_at(material)
-        while running:
-            done, _ = wait(running, timeout=5, return_when=FIRST_COMPLETED)
-            for job in done:
-                kind, *about = running.pop(job)
-                if job.cancelled():
-                    continue
-                if job.exception() is not None:
-                    run.left_out.append(f"{kind} {' '.join(about)}: {job.exception()}")
-                    run.say(run.left_out[-1])
-                    continue
-                result = job.result()
-                if kind == "look":
-                    looks.setdefault(about[0], {})[int(about[1])] = result
-                    if len(looks[about[0]]) == len(place.covers):
-                        look_done(about[0])
-                        if about[0] in others and all(each in run.figures for each in early):
-                            ready_others()
-                elif kind == "paper":
-                    papers += 1
-                    run.say(f"paper, pictures from {about[0]}: searched in {result:.0f} s")
-                    if papers == math.ceil(len(place.covers) / PAPER_BATCH):
-                        look_at("paper")
-                elif kind == "spam":
-                    verdicts, seconds = result
-                    names = [each["cover"] for each in run.figures[about[0]]]
-                    run.note(
-                        about[0],
-                        "spam",
-                        verdicts | {"names": names, "seconds": seconds},
-                        f"repeat {about[1]}",
-                    )
-                else:
-                    run.note(about[0], about[1], result, f"split {about[2]}")
-            if run.late:
-                for job in [each for each in running if each.cancel()]:
-                    run.left_out.append(" ".join(running.pop(job)))
+        Measurement(run, makers, learners).all()
 
 
 def make_environment(device: str) -> Row:
@@ -511,7 +528,7 @@ def parse() -> Any:
     add("--repeats", type=int, default=10, help="of SPAM's cross-validation (default %(default)s)")
     add("--steps", type=int, default=2000, help="of each network (default %(default)s)")
     add("--batch", type=int, default=16, help="pairs a step (default %(default)s)")
-    add("--crop", type=int, default=128, help="side of the squares learned from (default %(default)s)")
+    add("--crop", type=int, default=64, help="side of the squares learned from (default %(default)s)")
     add("--paper-steps", type=int, help="of the search of `paper` (default: its own 1500)")
     add("--workers", type=int, default=1, help="networks that learn at a time (default %(default)s)")
     add("--processes", type=int, default=os.cpu_count() or 1, help="for all else (default: the cores)")
@@ -520,10 +537,12 @@ def parse() -> Any:
     add("--work", type=Path, default=ROOT / "runs" / "detection", help="folder of the stegos")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.covers, arguments.splits, arguments.repeats = 15, 1, 1
+        arguments.covers, arguments.splits, arguments.repeats = 12, 1, 1
         arguments.steps, arguments.batch, arguments.crop, arguments.paper_steps = 20, 4, 32, 2
         if len(arguments.materials) == len(MATERIALS):
             arguments.materials = ["standard", "matching-40"]
+        if len(arguments.detectors) == len(DETECTORS):
+            arguments.detectors = ["xunet", "spam", "stegexpose"]
     if not 2 * FOLDS + 2 <= arguments.covers <= COVERS:
         parser.error(f"--covers are {2 * FOLDS + 2} to {COVERS}: those behind them chose parameters")
     arguments.told = sys.argv[1:]

@@ -1,291 +1,197 @@
-"""Does what was hidden come back, and does everything else end in a clear error?
+"""Does every picture come back as announced, is every change noticed, and does everything else end in a clear error?
 
-`python benchmarks/roundtrips.py` hides secrets of random sizes in abstract covers with random keys and reveals
-each from its file. Then it reveals with wrong keys and from wrong pictures: each must give a message, a hint
-and no file. Both profiles; of `paper`, which has no check value, also the margins of its statistical test.
-Every reveal is the command `csfnns reveal`. Ends with 1 when anything was not as it should be.
+1. Pictures of random shapes (1x1 to 3000x40) and contents (flat, noise, text, photographs) in covers of 64x64 to 2048x2048:
+   each is revealed from its file within 0.3 dB of what `hide` announced, or refused below 20 dB with a size that then fits.
+2. Untouched stegos are "unchanged"; with one sub-pixel anywhere moved by 1 or 2 they are "changed".
+3. Wrong keys, plain covers, foreign pictures and damaged files: `csfnns reveal` gives a message, a hint and no file.
+
+Ends with 1 when anything was not as it should be.
 """
 
-import argparse
-import io
-import os
+import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
-import torch
-from PIL import Image
-from rich.progress import track
+from PIL import Image, ImageDraw, ImageFont
 
-import common
-from csfnns import CsfnnsError, Key, Ledger, Profile, hide, make_cover, make_profile, write_key
-from csfnns.decoders import make_decoder
+from common import command, make_parser, pictures, save
+from csfnns import Key, Ledger, hide, make_cover, make_profile, reveal, write_key
+from csfnns.covers import AbstractCovers
+from csfnns.errors import CapacityError, SearchError
 from csfnns.measure import psnr
-from csfnns.payloads.pixels import LEAST_CORRELATION, _neighbour_correlation
-from csfnns.picture import Picture, Shape, fit, read_picture, restore
-from csfnns.search import preset
+from csfnns.picture import Picture, fit, read_picture
+from csfnns.schemes import ReceiverSeeds
+from csfnns.schemes.trellis import Trellis
 from csfnns.stream import Seed
 
-FLOOR = {"standard": 30.0, "paper": 20.0}
-"""Least PSNR in dB of what arrives (paper: after few steps), against the secret as its grid can hold it."""
-KEYS = ("another key", "another key", "another key, number named", "another receiver")
-WRONG = (*KEYS, "plain cover", "unrelated picture", "saved as JPEG")
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A secret that was hidden, and what shall come back."""
-
-    key: Key
-    message: int
-    stego: Path
-    shape: Shape
-    """Height and width of the secret."""
-    carried: Picture
-    """The secret on its grid, before it was hidden."""
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """A reveal that must end in an error."""
-
-    kind: str
-    how: str
-    stego: Path
-    key: Key
-    message: int
-    named: bool
-    """Whether the receiver names the message's number, and so skips the search for the cover."""
-    sent: Sent
+SIDES = (64, 80, 128, 192, 256, 384, 512)
+KINDS = ("flat", "noise", "text", "photograph")
+WRONG = ("another key", "plain cover", "foreign picture", "cut short", "saved as JPEG", "scaled")
 
 
 class Bench:
-    """One profile's round trips and wrong inputs, in a folder that is thrown away afterwards."""
+    """The random choices of one run, in a folder that is thrown away afterwards."""
 
-    def __init__(self, folder: Path, data: Path, profile: Profile, steps: int | None, seed: int) -> None:
-        self.folder, self.profile = folder, profile
-        self.search = None if steps is None else replace(preset(profile), steps=steps)
+    def __init__(self, folder: Path, data: Path, seed: int) -> None:
+        self.folder = folder
         self.dice = np.random.default_rng(seed)
-        self.secrets = common.pictures(data / "secrets")
-        self.others = common.pictures(data / "kodak") + common.pictures(data / "covers")
-        self.ledger = Ledger(folder / "sender.sqlite3")  # the receiver sits at another computer
+        self.photographs = pictures(data / "secrets")
+        self.ledger = Ledger(folder / "ledger.sqlite3")
 
-    def key(self) -> Key:
-        """Fresh key; its secrets come from the benchmark's seed, so that any failure can be repeated."""
-        return Key.from_root(self.profile, Seed(self.dice.bytes(32)))
+    def secret(self, kind: str) -> Picture:
+        """A picture of a random shape."""
+        long = int(2 ** self.dice.uniform(0, np.log2(3000)))
+        short = max(1, min(long, int(2 ** self.dice.uniform(0, np.log2(min(120_000 / long, 400) + 1)))))
+        height, width = (long, short) if self.dice.random() < 0.5 else (short, long)
+        if kind == "flat":
+            return np.full((height, width, 3), self.dice.integers(0, 256, 3), np.uint8)
+        if kind == "noise":
+            return self.dice.integers(0, 256, (height, width, 3)).astype(np.uint8)
+        if kind == "text":
+            image = Image.new("RGB", (width, height), "white")
+            words = " ".join(f"{x:x}" for x in self.dice.integers(0, 10**6, 200))
+            for y in range(0, height, 14):
+                ImageDraw.Draw(image).text((2, y), words[y % 300 :], "black", ImageFont.load_default(12))
+            return np.array(image)
+        return fit(read_picture(self.photographs[self.dice.integers(len(self.photographs))]), height, width)
 
-    def piece(self, files: Sequence[Path], height: int, width: int) -> Picture:
-        """Random part of a random picture, scaled to (height, width)."""
-        with Image.open(files[int(self.dice.integers(len(files)))]) as image:
-            zoom = self.dice.uniform(0.5, 1) * min(image.height / height, image.width / width)
-            left = self.dice.uniform(0, image.width - zoom * width)
-            top = self.dice.uniform(0, image.height - zoom * height)
-            box = (left, top, left + zoom * width, top + zoom * height)
-            return np.array(image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS, box))
+    def key(self, side: int, other: int | None = None) -> Key:
+        """Key with secrets of the benchmark's seed, so that a failure can be repeated."""
+        return Key.from_root(make_profile(width=side, height=other or side), Seed(self.dice.bytes(32)))
 
-    def send(self, name: str, secret: Picture) -> Sent:
-        """Hide with a fresh key. Raises what `hide` does."""
-        key, path = self.key(), self.folder / f"{name}.png"
-        hidden = hide(secret, key, out=path, search=self.search, ledger=self.ledger)
-        shape = (secret.shape[0], secret.shape[1])
-        return Sent(key, hidden.message, path, shape, fit(secret, *self.profile.secret_size))
-
-    def reveal(self, stego: Path, key: Key, message: int | None) -> tuple[common.Ended, Picture | None]:
-        """How `csfnns reveal` ends, and the picture that it wrote, if any."""
-        key_file, out = self.folder / "reveal.key", self.folder / "revealed.png"
-        key_file.unlink(missing_ok=True)
-        out.unlink(missing_ok=True)
-        write_key(key, key_file)
-        named = () if message is None else ("--message", message)
-        ended = common.command("reveal", stego, "-k", key_file, "-o", out, *named)
-        return ended, read_picture(out) if out.exists() else None
-
-    def wrong(self, sent: Sequence[Sent], count: int) -> Iterator[Wrong]:
-        """Wrong inputs, the kinds of WRONG in turn, each made from one of the stego pictures."""
-        for i in range(count):
-            kind, base, turn = WRONG[i % len(WRONG)], sent[i % len(sent)], i // len(WRONG)
-            key, how, picture = base.key, "", read_picture(base.stego)
-            if kind.startswith("another key"):
-                key = self.key()
-            elif kind == "another receiver":
-                key = _of_another_receiver(key)
-            elif kind == "plain cover":
-                picture = make_cover(key, base.message).picture
-            elif kind == "unrelated picture":
-                picture = self.piece(self.others, *picture.shape[:2])
-                how = "number named" if turn % 2 else ""
-            else:
-                quality, subsampling = int(self.dice.integers(50, 101)), (2, 0)[turn % 2]
-                picture = _saved_as_jpeg(picture, quality, subsampling)
-                how = f"quality {quality}, {'4:2:0' if subsampling else '4:4:4'}"
-            path = self.folder / "wrong.png"
-            Image.fromarray(picture).save(path)
-            named = "number named" in (how or kind)
-            yield Wrong(kind, how, path, key, base.message, named, base)
-
-
-def _of_another_receiver(key: Key) -> Key:
-    """Key with the same covers and other decoders."""
-    assert key.root is not None
-    return Key.from_root(key.profile, key.root, ["other"])
-
-
-def _saved_as_jpeg(picture: Picture, quality: int, subsampling: int) -> Picture:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling=subsampling)
-    return read_picture(buffer.getvalue())
-
-
-def correlation(stego: Path, key: Key, message: int) -> float:
-    """What the profile `paper` tests: correlation of neighbours in the output of the key's decoder."""
-    delta = read_picture(stego).astype(np.float32) - make_cover(key, message).picture  # (H, W, 3)
-    decoder = make_decoder(key.profile, key.decoder_seed(key.names[0], message))
-    with torch.inference_mode():
-        output = decoder(torch.from_numpy(delta).permute(2, 0, 1)[None] / 255)[0]  # (3, Hs, Ws)
-    return _neighbour_correlation(output.numpy())
-
-
-def right_shape(revealed: Shape, secret: Shape, grid: Shape, keeps_shape: bool) -> bool:
-    """Whether a secret came back in its own shape, or in its aspect when its grid carries too few pixels."""
-    if not keeps_shape:
-        return revealed == grid
-    most = 4 * grid[0] * grid[1]
-    if secret[0] * secret[1] <= most:
-        return revealed == secret
-    skew = abs(revealed[0] * secret[1] - revealed[1] * secret[0])
-    return skew <= min(secret) and 0.85 * most <= revealed[0] * revealed[1] <= most
-
-
-def round_trips(bench: Bench, count: int) -> tuple[list[Sent], list[dict[str, Any]]]:
-    """What could be sent, and a record of every trip."""
-    sent, records = [], []
-    for i in track(range(count), f"{bench.profile.name}: round trips"):
-        secret = bench.piece(bench.secrets, *(int(side) for side in bench.dice.integers(20, 401, 2)))
-        record: dict[str, Any] = {"trip": i, "secret": secret.shape[:2]}
-        records.append(record)
+    def round_trip(self, number: int) -> tuple[str, str]:
+        """Outcome, and what went wrong if anything did."""
+        kind = KINDS[number % len(KINDS)]
+        secret = self.secret(kind)
+        side = 2048 if number % 100 == 99 else 1024 if number % 40 == 39 else int(self.dice.choice(SIDES))
+        key, out = self.key(side), self.folder / "stego.png"
+        label = f"{kind} {secret.shape[1]}x{secret.shape[0]} in {side}x{side}"
+        resize, outcome = None, "recovered"
         try:
-            sent.append(bench.send(f"stego-{i}", secret))
-        except CsfnnsError as error:
-            record |= {"problem": "refused", "why": str(error)}
-            continue
-        record |= _arrival(bench, sent[-1])
-    return sent, records
+            hidden = hide(secret, key, out=out, overwrite=True, send_as="picture", ledger=self.ledger)
+        except (SearchError, CapacityError) as error:
+            proposed = re.search(r"--resize (\d+)", str(error))
+            if proposed is None:
+                return "refused", "" if "--size" in str(error) and side < 128 else f"{label}: {error}"
+            resize, outcome = int(proposed[1]), "recovered at the size proposed"
+            hidden = hide(
+                secret, key, out=out, overwrite=True, send_as="picture", resize=resize, ledger=self.ledger
+            )
+        arrival = hidden.receivers["main"]
+        found = reveal(str(out), key, ledger=self.ledger)
+        scale = 1.0 if resize is None else resize / max(secret.shape[:2])
+        shape = tuple(max(1, round(x * scale)) for x in secret.shape[:2]) if scale < 1 else secret.shape[:2]
+        original = secret if scale >= 1 else fit(secret, *shape)
+        reached = psnr(found.picture, original) if found.picture.shape[:2] == shape else 0.0
+        assert arrival.figures is not None
+        if reached != arrival.figures.psnr and not abs(reached - arrival.figures.psnr) < 0.3:
+            return "wrong", f"{label}: announced {arrival.figures.psnr:.2f} dB, arrived {reached:.2f}"
+        if (
+            found.expected_psnr is not None
+            and min(reached, 60) < 60
+            and abs(found.expected_psnr - reached) > 0.3
+        ):
+            return (
+                "wrong",
+                f"{label}: the receiver is told {found.expected_psnr:.2f} dB, arrived {reached:.2f}",
+            )
+        return outcome, ""
 
+    def integrity(self, number: int) -> str:
+        """What is wrong with the verdicts on one stego, untouched and with one sub-pixel moved; "" for nothing."""
+        cover = AbstractCovers(128, 128)(Seed(self.dice.bytes(32)), 1)
+        seeds = ReceiverSeeds(Seed(self.dice.bytes(32)), Seed(self.dice.bytes(32)))
+        scheme = Trellis(states=64)
+        side = int(self.dice.integers(8, 64))
+        secret = fit(read_picture(self.photographs[number % len(self.photographs)]), side, side)
+        stego = scheme.embed(cover, {seeds: secret})
+        if not scheme.extract(stego, cover, seeds).unchanged:
+            return f"stego {number}: untouched, and taken for changed"
+        moved = stego.reshape(-1).astype(np.int16)
+        place, step = self.dice.integers(moved.size), self.dice.integers(1, 3) * self.dice.choice([-1, 1])
+        moved[place] += step if 0 <= moved[place] + step <= 255 else -step
+        if scheme.extract(moved.astype(np.uint8).reshape(stego.shape), cover, seeds).unchanged:
+            return f"stego {number}: sub-pixel {place} moved by {step}, and taken for unchanged"
+        return ""
 
-def _arrival(bench: Bench, sent: Sent) -> dict[str, Any]:
-    """How the reveal of a trip ended."""
-    ended, picture = bench.reveal(sent.stego, sent.key, None)
-    if picture is None or ended.code != 0:
-        return {"problem": "not revealed", "why": f"exit code {ended.code}: {ended.errors}"}
-    shape = (picture.shape[0], picture.shape[1])
-    arrived: dict[str, Any] = {"shape": shape, "psnr": psnr(picture, restore(sent.carried, shape))}
-    if bench.profile.name == "paper":
-        arrived["correlation"] = correlation(sent.stego, sent.key, sent.message)
-    if not right_shape(shape, sent.shape, bench.profile.secret_size, bench.profile.name != "paper"):
-        return arrived | {"problem": "wrong shape"}
-    floor = FLOOR[bench.profile.name]
-    return arrived | ({"problem": f"below {floor} dB"} if arrived["psnr"] < floor else {})
-
-
-def wrong_inputs(bench: Bench, sent: Sequence[Sent], count: int) -> list[dict[str, Any]]:
-    """A record of every wrong input."""
-    records = []
-    for case in track(bench.wrong(sent, count), f"{bench.profile.name}: wrong inputs", total=count):
-        ended, picture = bench.reveal(case.stego, case.key, case.message if case.named else None)
-        record: dict[str, Any] = {"kind": case.kind, "how": case.how, "code": ended.code}
-        if bench.profile.name == "paper" and case.kind != "plain cover":
-            record["correlation"] = correlation(case.stego, case.key, case.message)
-        if picture is not None:
-            problem = "a file was written"
-            record["psnr"] = psnr(picture, restore(case.sent.carried, (picture.shape[0], picture.shape[1])))
+    def wrong(self, number: int) -> str:
+        """What is wrong with the answer to a wrong input; "" for nothing."""
+        kind = WRONG[number % len(WRONG)]
+        key = self.key(128)
+        hidden = hide(self.secret("photograph")[:64, :64], key, send_as="picture", ledger=self.ledger)
+        file, out, key_file = (self.folder / name for name in ("wrong.png", "out.png", "wrong.key"))
+        data, asked = hidden.data, key
+        if kind == "another key":
+            asked = self.key(128)
+        elif kind == "cut short":
+            data = data[: int(len(data) * self.dice.uniform(0.05, 0.95))]
+        elif kind == "saved as JPEG":
+            Image.fromarray(hidden.picture).save(
+                file.with_suffix(".jpg"), quality=int(self.dice.integers(40, 96))
+            )
+            data = file.with_suffix(".jpg").read_bytes()
         else:
-            problem = "" if ended.is_clear_error else f"no clear error: {ended.errors}"
-        records.append(record | ({"problem": problem} if problem else {}))
-    return records
-
-
-def report(profile: str, trips: list[dict[str, Any]], wrong: list[dict[str, Any]]) -> int:
-    """Print the tables of a profile; returns how many records have a problem."""
-    levels = sorted(record["psnr"] for record in trips if "psnr" in record)
-    revealed = sum("problem" not in record for record in trips)
-    floor = FLOOR[profile]
-    print(f"\n{profile}: {revealed} of {len(trips)} came back in the right shape with at least {floor} dB")
-    if levels:
-        print(f"PSNR: least {levels[0]:.1f}, median {median(levels):.1f}, most {levels[-1]:.1f} dB")
-    rows = []
-    for kind in dict.fromkeys(WRONG):
-        tries = [record for record in wrong if record["kind"] == kind]
-        clear = sum("problem" not in record for record in tries)
-        rows.append((kind, len(tries), clear, len(tries) - clear))
-    common.print_table(("wrong input", "tries", "clear errors", "others"), rows)
-    problems = [record for record in (*trips, *wrong) if "problem" in record]
-    for record in problems:
-        print("  " + ", ".join(f"{name} {value}" for name, value in record.items()))
-    return len(problems)
-
-
-def report_margins(trips: list[dict[str, Any]], wrong: list[dict[str, Any]]) -> None:
-    """Print on which side of the test of `paper` everything fell, and how far from its threshold."""
-    rows = []
-    for kind in ("right key", *dict.fromkeys(WRONG)):
-        records = trips if kind == "right key" else [record for record in wrong if record["kind"] == kind]
-        values = sorted(record["correlation"] for record in records if "correlation" in record)
-        if values:
-            rows.append((kind, len(values), values[0], median(values), values[-1]))
-    print(f"correlation of neighbours once the cover is found or named, accepted from {LEAST_CORRELATION}")
-    common.print_table(("", "tries", "least", "median", "most"), rows)
-
-
-def run(
-    arguments: argparse.Namespace, name: str, trips: int, wrong: int, steps: int | None
-) -> dict[str, Any]:
-    """Both parts for a profile, printed; the records."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["CSFNNS_HOME"] = folder
-        profile = make_profile(name, width=arguments.side, height=arguments.side)
-        bench = Bench(Path(folder), arguments.data, profile, steps, arguments.seed)
-        sent, there = round_trips(bench, trips)
-        astray = wrong_inputs(bench, sent, wrong) if sent else []
-    problems = report(name, there, astray)
-    if name == "paper":
-        report_margins(there, astray)
-    return {
-        "profile": name,
-        "steps": steps,
-        "problems": problems,
-        "trips": there,
-        "wrong": astray,
-    }
+            picture = {
+                "plain cover": lambda: make_cover(key, hidden.message).picture,
+                "foreign picture": lambda: fit(
+                    read_picture(self.photographs[self.dice.integers(len(self.photographs))]), 128, 128
+                ),
+                "scaled": lambda: fit(fit(hidden.picture, 96, 96), 128, 128),
+            }[kind]()
+            Image.fromarray(picture).save(file)
+            data = file.read_bytes()
+        file.write_bytes(data)
+        key_file.unlink(missing_ok=True)
+        write_key(asked, key_file)
+        ended = command("reveal", file, "-k", key_file, "-o", out)
+        if out.exists():
+            out.unlink()
+            return f"{kind}: a file was written"
+        return "" if ended.is_clear_error else f"{kind}: exit {ended.code}, {ended.errors[:200]}"
 
 
 def main() -> int:
-    """Run both profiles; 1 when anything was not as it should be."""
-    parser = common.make_parser(__doc__)
-    parser.add_argument("--side", type=int, default=128, help="of the covers (default %(default)s)")
-    parser.add_argument("--trips", type=int, default=200, help="profile standard (default %(default)s)")
-    parser.add_argument("--wrong", type=int, default=350, help="wrong inputs to it (default %(default)s)")
-    parser.add_argument("--paper-trips", type=int, default=20, help="profile paper (default %(default)s)")
-    parser.add_argument(
-        "--paper-wrong", type=int, default=40, help="wrong inputs to it (default %(default)s)"
-    )
-    parser.add_argument("--paper-steps", type=int, default=300, help="of its search (default %(default)s)")
+    """Run, print, save."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--round-trips", type=int, default=500)
+    parser.add_argument("--integrity", type=int, default=1000)
+    parser.add_argument("--wrong", type=int, default=1000)
     arguments = parser.parse_args()
     share = 10 if arguments.quick else 1
-    print(f"seed {arguments.seed}, covers {arguments.side}x{arguments.side}")
-    counts = (arguments.trips, arguments.wrong, arguments.paper_trips, arguments.paper_wrong)
-    trips, wrong, paper_trips, paper_wrong = (-(-count // share) for count in counts)
-    results = [
-        run(arguments, "standard", trips, wrong, None),
-        run(arguments, "paper", paper_trips, max(paper_wrong, len(WRONG)), arguments.paper_steps),
-    ]
-    settings = {"seed": arguments.seed, "side": arguments.side, "floor": FLOOR}
-    common.save("roundtrips", settings | {"results": results}, arguments.out)
-    return int(any(result["problems"] for result in results))
+    outcomes: Counter[str] = Counter()
+    failures: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder), arguments.data, arguments.seed)
+        for number in range(arguments.round_trips // share):
+            outcome, problem = bench.round_trip(number)
+            outcomes[outcome] += 1
+            failures += [problem] if problem else []
+            _show(number, arguments.round_trips // share, "round trips", failures)
+        for number in range(arguments.integrity // share):
+            problem = bench.integrity(number)
+            outcomes["verdicts right" if not problem else "verdicts wrong"] += 1
+            failures += [problem] if problem else []
+            _show(number, arguments.integrity // share, "stegos", failures)
+        for number in range(arguments.wrong // share):
+            problem = bench.wrong(number)
+            outcomes["clear errors" if not problem else "unclear"] += 1
+            failures += [problem] if problem else []
+            _show(number, arguments.wrong // share, "wrong inputs", failures)
+    content: dict[str, Any] = {"seed": arguments.seed, "outcomes": dict(outcomes), "failures": failures}
+    save("roundtrips", content, arguments.out)
+    print(dict(outcomes))
+    for each in failures:
+        print("FAILED", each)
+    return 1 if failures else 0
+
+
+def _show(number: int, count: int, what: str, failures: list[str]) -> None:
+    if (number + 1) % 50 == 0:
+        print(f"{number + 1} of {count} {what}, {len(failures)} failures", flush=True)
 
 
 if __name__ == "__main__":

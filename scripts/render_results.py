@@ -115,12 +115,13 @@ _SIZES = {
 _RECEIVERS = {f"{n} receivers": f"{n} receivers" for n in (2, 3, 4)}
 # docs/results.md names the commits of these rows.
 _BEFORE = [
-    ["the decoder `spectral` of edition 1 (`6213d6f`)", "20", "51.51", "41.8", "40.42", "5.5"],
+    ["edition 1: the decoder `spectral`", "20", "51.51", "41.8", "40.42", "5.5"],
     ["profile `paper`: the authors' procedure", "4", "42.81", "", "27.26", "414"],
     ["the paper's own, after its denoiser", "1000", "41.89", "", "33.01", ""],
+    ["no decoder: an AVIF by direct coding, near the limit", "20", "62.5", "3.7", "38.2", ""],
 ]
 
-TABLES: dict[str, Table] = {
+TABLES: dict[str, "Table | Listing"] = {
     "summary": _cases(
         "secrets",
         _SHORT,
@@ -195,6 +196,41 @@ TABLES["detection"] = Table(
 )
 
 
+@dataclass(frozen=True)
+class Listing:
+    """Table of whole runs: what each measured, whether its bars hold, and where it was made."""
+
+    runs: Mapping[str, tuple[str, str]]
+    """Name of the JSON in results/ → program in benchmarks/, and what it measures."""
+
+    def render(self, results: Path) -> str:
+        """Return the table in Markdown."""
+        head = ["program", "measures", "result", "commit"]
+        lines = [_line(head), _line(["---"] * len(head))]
+        for name, (program, what) in self.runs.items():
+            data = _read(results / f"{name}.json")
+            verdict, commit = NOT_RUN, ""
+            if data is not None:
+                verdict = _verdict(data)
+                commit = f"`{_about(data)['commit']}`"
+            lines.append(_line([f"`benchmarks/{program}.py`", what, verdict, commit]))
+        return "\n".join(lines) + "\n"
+
+
+TABLES["runs"] = Listing(
+    {
+        "core": ("core", "the tables above"),
+        "detection": ("detection", "what detectors find ([below](#detectors))"),
+        "secrecy": ("secrecy", "what δ says of secrets, and one receiver of the others"),
+        "roundtrips": ("roundtrips", "random pictures come back; wrong keys and pictures give clear errors"),
+        "startup": ("startup", "seconds of whole processes and of covers"),
+        "speed-cpu": ("speed", "seconds and memory of the search of `robust`"),
+        "files": ("files", "random files come back by every way"),
+        "kills": ("kills", "processes killed while hiding"),
+    }
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Render every page, or check it; exit status 1 when a checked page is stale."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -243,12 +279,24 @@ def _origin(source: str, data: Data | None) -> str:
     """Sentence that names the run behind a table."""
     if data is None:
         return f"Not run yet: `python benchmarks/{source}.py` writes `results/{source}.json`."
-    environment = data.get("environment", {})
-    about = {name: data.get(name) or environment.get(name) for name in ("command", "commit")}
+    environment, about = data.get("environment", {}), _about(data)
     machine = environment.get("cpu") or environment.get("machine")
     if environment.get("gpu"):
         machine = f"{machine}, {environment['gpu']}"
     return f"`{about['command']}` at `{about['commit']}`, {machine}."
+
+
+def _verdict(data: Data) -> str:
+    """Return which bars fail, as far as the result says."""
+    if "failed" not in data and "problems" not in data:
+        return "measured"
+    failed = [*data.get("failed", ()), *data.get("problems", ())]
+    return f"fails: {'; '.join(map(str, failed))}" if failed else "every bar holds"
+
+
+def _about(data: Data) -> dict[str, Any]:
+    """Command and commit of a result, which stand beside its environment or in it."""
+    return {name: data.get(name) or data.get("environment", {}).get(name) for name in ("command", "commit")}
 
 
 def _line(cells: Row) -> str:

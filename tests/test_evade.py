@@ -96,10 +96,8 @@ def test_what_makes_no_sense_is_refused_before_a_number_is_used(
 def test_the_paper_profile_evades_too(scene: Scene, tmp_path: Path) -> None:
     paper = make_profile("paper", width=64, height=64, channels=32)
     key, search = Key.from_root(paper, ROOT), dataclasses.replace(preset(paper), steps=80)
-    naive, sly = (
-        hide(scene(32, 32), key, search=search, ledger=Ledger(tmp_path / name), **choices)
-        for name, choices in (("naive", {}), ("sly", {"evade": NAME, "gamma": 1e-2}))
-    )
+    naive = hide(scene(32, 32), key, search=search, ledger=Ledger(tmp_path / "naive"))
+    sly = hide(scene(32, 32), key, search=search, ledger=Ledger(tmp_path / "sly"), evade=NAME, gamma=1e-2)
     assert judge().score(sly.picture) < judge().score(naive.picture)
     assert reveal(sly, key).picture.shape == (32, 32, 3)
 

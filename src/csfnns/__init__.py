@@ -47,7 +47,6 @@ _HOMES = {
         "add_grain",
         "capacity",
         "capacity_pictures",
-        "capacity_pictures",
         "capacity_surviving",
         "hide",
         "make_cover",

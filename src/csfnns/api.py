@@ -131,7 +131,7 @@ def hide(
             progress=progress,
         )
         if trellis is not None and (grain or not isinstance(way, Pixels)):
-            reason = "A target is for a picture in the levels of a .png or .webp."
+            reason = "A target and a balance need a .png or .webp, without --grain."
             raise UsageError(reason, "Leave the target out, or --grain; or name the file .png.")
     else:
         if quality is not None or grain:
@@ -143,6 +143,17 @@ def hide(
     path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files, jpeg=True)
     _check_wrong_keys_show(key.profile)
     secrets = {who: read_secret(source, name, send_as, resize) for who, source in sources.items()}
+    if trellis is not None and (exact or all(each.picture is None for each in secrets.values())):
+        reason = "A target and a balance are for pictures by the trellis decoder; bytes arrive exactly."
+        raise UsageError(reason, "Leave the target or the balance out.")
+    if (
+        send_as == "picture"
+        and not exact
+        and not isinstance(way, Network)
+        and (grain or not isinstance(way, Pixels))
+    ):
+        reason = "A picture by the trellis decoder needs a .png or .webp, without --grain."
+        raise UsageError(reason, "Leave --as picture out to send it as AVIF, or name the file .png.")
     if isinstance(way, Network):
         way.scheme.check([each.picture for each in secrets.values() if each.picture is not None])
     _check_fits(way, secrets)
@@ -247,6 +258,8 @@ def reveal(
             f" {key.profile.width}x{key.profile.height}.",
             "Use the picture as it was sent, not cut or scaled, and the key that belongs to it.",
         )
+    if denoise:
+        require("network", "Removing noise")
     from csfnns.denoise import denoise as without_noise
     from csfnns.denoise import helps
     from csfnns.payloads.file import File
@@ -407,7 +420,7 @@ def _refuse_network_options(
     evade: str | Path | Sequence[str | Path], gamma: float | None, search: "Search | None", profile: Profile
 ) -> None:
     """Raise UsageError for options of a search by gradients where there is none."""
-    given = {"--evade": bool(evade), "--gamma": gamma is not None, "settings of a search": search is not None}
+    given = {"--evade": bool(evade), "--gamma": gamma is not None, "search": search is not None}
     for name, there in given.items():
         if there:
             reason = f"{name} needs a search by gradients, which hides pictures with a key of profile paper or robust."

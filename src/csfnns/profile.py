@@ -159,6 +159,8 @@ def _as_usage_error(error: ValidationError, whose: str) -> UsageError:
     first = error.errors()[0]
     reason = first["msg"].removeprefix("Value error, ")
     if not first["loc"]:
-        return UsageError(f"This {whose.removesuffix('s')} cannot be: {reason}.")
+        return UsageError(
+            f"This {whose.removesuffix('s')} cannot be: {reason}.", "Leave one of the choices out."
+        )
     field = ".".join(map(str, first["loc"]))
     return UsageError(f"The {whose}'s {field} cannot be {first['input']!r}: {reason}.")

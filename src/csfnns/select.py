@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from csfnns.coding import SLOTS
-from csfnns.errors import CapacityError, PictureError
+from csfnns.errors import CapacityError, PictureError, UsageError
 from csfnns.picture import READABLE, Picture, fit, read_picture
 from csfnns.results import MethodName
 from csfnns.ways import Bits, JpegFile, Payload, Pixels
@@ -85,8 +85,12 @@ class Wishes:
 def read_secret(source: Any, name: str | None, send_as: SendAs | None, resize: int | None) -> Secret:
     """Read a path, the bytes of a file, an array or a Pillow image. `resize` is the longer side of a picture, at most.
 
-    Raises PictureError for what cannot be read, CapacityError for more than MAX_CONTENT bytes.
+    Raises UsageError for a side below 1 and PictureError for what cannot be read, CapacityError for more than MAX_CONTENT.
     """
+    if resize is not None and resize < 1:
+        raise UsageError(
+            f"resize must be at least 1 pixel, got {resize}.", "Give the longer side, such as 1280."
+        )
     content: bytes | None = None
     if isinstance(source, bytes):
         content = source
@@ -95,6 +99,8 @@ def read_secret(source: Any, name: str | None, send_as: SendAs | None, resize: i
         name = name or Path(source).name
     wanted = send_as == "picture" or content is None or (send_as is None and is_picture(source))
     picture = read_picture(source if content is None else content) if wanted else None
+    if picture is None and resize is not None:
+        raise UsageError("resize is for pictures, and this is sent as a file.", "Leave it out.")
     if picture is None or resize is None or max(picture.shape[:2]) <= resize:
         return Secret(content, name, picture, picture)
     scale = resize / max(picture.shape[:2])
@@ -119,7 +125,11 @@ def candidates(
 ) -> Iterator[dict[str, Prepared]]:
     """What may go into a cover, best first: the next is for where one does not fit. Raises CapacityError."""
     if isinstance(way, Pixels) and not way.grain:
-        yield _Chooser(way, cover, secrets, wishes).choose()
+        chooser = _Chooser(way, cover, secrets, wishes)
+        chosen = chooser.choose()
+        yield chosen
+        if wishes.exact and any(each.secret.picture is not None for each in chosen.values()):
+            yield {name: chooser.smaller(each) for name, each in chosen.items()}
         return
     forced = wishes.send_as == "picture" and wishes.exact
     own = {name: _exactly(secret) for name, secret in secrets.items() if not forced or secret.picture is None}
@@ -146,6 +156,15 @@ class _Chooser:
 
     def choose(self) -> dict[str, Prepared]:
         """How each secret goes. Raises CapacityError."""
+        if len(self._secrets) > 1 and not self._wishes.exact and self._wishes.send_as != "file":
+            # Nobody must see how large the others' pictures are: all go by the trellis decoder, in equal shares.
+            pictures = {
+                name: each.picture for name, each in self._secrets.items() if each.picture is not None
+            }
+            if len(pictures) == len(self._secrets):
+                return {
+                    name: Prepared("trellis", each, self._secrets[name]) for name, each in pictures.items()
+                }
         # What takes little comes first, and leaves the rest of the cover to pictures.
         small = {name: found for name, each in self._secrets.items() if (found := self._small(each))}
         others = [name for name in self._secrets if name not in small]
@@ -184,6 +203,12 @@ class _Chooser:
             return by_trellis
         forecast = self._trellis.forecast(int(share * self._cover.size), picture)
         return by_trellis if forecast.clear else self._clearest(by_trellis, forecast.psnr, share)
+
+    def smaller(self, prepared: Prepared) -> Prepared:
+        """The same as AVIF, if it is a picture. Raises CapacityError."""
+        if prepared.secret.picture is None:
+            return prepared
+        return _as_avif(prepared.secret, self._room(self._stego) // len(self._secrets))
 
     def _clearest(self, by_trellis: Prepared, forecast: float, share: float) -> Prepared:
         """How a picture goes that is too large to arrive as clear as wanted, `forecast` being what the decoder brings."""

@@ -120,7 +120,8 @@ class Sending:
             return ""
         from csfnns.schemes.trellis import Trellis
 
-        places = self.cover.size // len(self.secrets)
+        several = len(self.secrets) > 1
+        places = self.cover.size // (max(self.way.shares, len(self.secrets)) if several else 1)
         side = largest_side(self.way.trellis or Trellis(), places, prepared.payload)  # type: ignore[arg-type]
         larger = "make a key with a larger --size"
         return f"Scale it down: --resize {side}; or {larger}." if side else f"{larger.capitalize()}."

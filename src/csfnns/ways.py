@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 
 from csfnns.errors import CapacityError, DamagedError, NoMessageError, PictureError, SearchError, UsageError
+from csfnns.extras import require
 from csfnns.jpeg_file import (
     check_jpeglib,
     has_jpeglib,
@@ -408,6 +409,7 @@ def choose_way(
             if given:
                 hint = "Say --exact too; or leave it out, so that the file survives."
                 raise UsageError(f"{option} goes with direct coding, and this key's files survive.", hint)
+        require("network", "Hiding a file with a robust key")
         return _bits(profile, suffix, survive, device, progress)
     if not jpeg and quality is not None:
         raise UsageError(f"--quality is of a JPEG file, not of a {suffix}.", "Name the file .jpg.")

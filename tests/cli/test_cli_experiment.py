@@ -143,7 +143,7 @@ def killed(line: str, folder: Path, rows: int) -> int:
         while len(Store(folder).rows()) < before + rows:
             assert time.monotonic() < end
             assert process.poll() is None
-            time.sleep(0.001)
+            time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     return len(Store(folder).rows())

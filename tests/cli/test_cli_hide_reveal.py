@@ -132,7 +132,6 @@ def test_a_picture_is_never_made_larger(run: Run, photo: Picture, fixed_key: Fix
     assert (told["width"], told["height"]) == (60, 40)
 
 
-@pytest.mark.xfail(strict=True, reason="a side below 1 is taken for 1, and one pixel is sent")
 @pytest.mark.parametrize("side", ["0", "-5"])
 def test_a_picture_has_a_pixel_at_least(side: str, run: Run, photo: Picture, fixed_key: FixedKey) -> None:
     fixed_key("mine.key", side=128)
@@ -362,7 +361,6 @@ def test_a_search_that_fails_says_so_and_leaves_no_file(
     transcript: Transcript, photo: Picture, desk: Path, fixed_key: FixedKey
 ) -> None:
     fixed_key("paper.key", profile="paper", side=64)
-    fixed_key("mine.key", side=64)
     transcript("""
         $ csfnns hide secret.png -k paper.key -o holiday.png --steps 1
         error: ...
@@ -372,10 +370,6 @@ def test_a_search_that_fails_says_so_and_leaves_no_file(
         error: These search settings cannot be.
         hint: ...
         [exit 2]
-        $ csfnns hide secret.png -k mine.key -o holiday.png --target-recovered 70
-        error: ...
-        hint: ...--resize...
-        [exit 10]
     """)
     assert not (desk / "holiday.png").exists()
 
@@ -541,15 +535,18 @@ def target(run: Run, desk: Path, scene: Callable[..., Picture], fixed_key: Fixed
     return lambda options: hide(run, f"scene.png -k mine.key -o a.png {options}")
 
 
-@pytest.mark.parametrize("options", ["--target-recovered 36", "--target-recovered 36 --target-stego 62"])
-def test_the_picture_arrives_as_clear_as_the_target_says(options: str, target: Callable[[str], Any]) -> None:
-    told = target(options)
-    assert told["receivers"]["main"]["psnr"] == pytest.approx(36, abs=0.1)
-    assert told["receivers"]["main"]["method"] == "trellis"
+def test_the_picture_arrives_as_clear_as_the_target_says(target: Callable[[str], Any]) -> None:
+    told = target("--target-recovered 36")["receivers"]["main"]
+    assert told["psnr"] == pytest.approx(36, abs=0.1)
+    assert told["method"] == "trellis"
+
+
+def test_both_targets_are_met(target: Callable[[str], Any]) -> None:
+    told = target("--target-recovered 36 --target-stego 62")
+    assert told["receivers"]["main"]["psnr"] > 36 - 0.1
     assert told["stego"]["psnr"] > 62 - 0.1
 
 
-@pytest.mark.xfail(strict=True, reason="small pictures miss the stego's target, and then are refused")
 def test_the_stego_is_as_near_as_the_target_says(target: Callable[[str], Any]) -> None:
     assert target("--target-stego 61")["stego"]["psnr"] == pytest.approx(61, abs=0.1)
 
@@ -558,5 +555,6 @@ def test_targets_that_cannot_both_be_are_refused(target: Callable[[str], Any], r
     target("--target-recovered 36")
     seen = run("csfnns hide scene.png -k mine.key -o b.png --target-recovered 45 --target-stego 70")
     assert "error: These targets cannot both be met: the nearest is a stego of " in seen
+    assert "hint: Ask for less, scale the secret down with --resize, " in seen
     assert seen.endswith("[exit 10]")
     assert not (desk / "b.png").exists()

@@ -113,8 +113,8 @@ def test_covers_too_small_for_any_secret_are_refused_when_the_key_is_made(
 ) -> None:
     transcript("""
         $ csfnns key new mine.key --size 64 --profile robust
-        error: ...
-        hint: ...
+        error: A grid of 16x16 is too small for the header.
+        hint: Use a larger cover.
         [exit 7]
     """)
     assert not list(desk.iterdir())

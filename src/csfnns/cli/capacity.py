@@ -72,12 +72,12 @@ def capacity(
         rows |= {f"surviving {', '.join(channels)}": surviving}
     show.table({name: f"{most:>9,} bytes" for name, most in rows.items()})
     for (width, height), psnr in pictures.items():
-        clear = f"arrives {show.clarity(psnr)}, at about {show.decibels(psnr)}"
-        show.text(
-            f"A photograph of {width}x{height} {clear}."
+        fate = (
+            f"arrives {show.clarity(psnr)}, at about {show.decibels(psnr)}"
             if psnr >= _LEAST
-            else f"One of {width}x{height} is too large."
+            else "is too large"
         )
+        show.text(f"A {width}x{height} photograph {fate}.")
     show.text(
         f"Measured on this key's check cover, {owner.profile.width}x{owner.profile.height}; others differ a little. "
         "Files that compress may be larger; several receivers share the room."

@@ -45,8 +45,8 @@ def hide(
         options.As | None,
         typer.Option(
             "--as",
-            help="Send the secret as a picture, by the trellis decoder, or as a file, byte for byte. Unless given, a "
-            "picture goes as arrives best.",
+            help="Send the secret as a picture, by the trellis decoder, or as a file, byte for byte. By default, a "
+            "picture is sent whichever way gives the best result.",
         ),
     ] = None,
     exact: Annotated[
@@ -68,7 +68,7 @@ def hide(
     target_stego: Annotated[
         float | None,
         typer.Option(
-            metavar="DB", help="PSNR that the stego must have; at least 56 unless given. Both may be."
+            metavar="DB", help="PSNR that the stego must have; at least 56 unless given. You can set both."
         ),
     ] = None,
     faithful: Annotated[
@@ -85,7 +85,7 @@ def hide(
         bool,
         typer.Option(
             "--grain",
-            help="Leave such grain as decoys have (csfnns cover --decoy, csfnns grain): the same whatever is hidden.",
+            help="Add the same grain as decoys (csfnns cover --decoy, csfnns grain): the same whatever is hidden.",
         ),
     ] = False,
     survive: options.Survive = None,
@@ -117,7 +117,7 @@ def hide(
     A picture arrives at its own size, as clear as the cover has room for: 'csfnns capacity' shows how clear. Drawings and
     screenshots that fit arrive byte for byte, and so does every other file.
 
-    Nothing is written until the file was decoded as every receiver will decode it. Each call uses up one message
+    Nothing is written until the result has been decoded the way each receiver will decode it. Each call uses up one message
     number, so that no cover is used twice. --profile, --size, --bpp, --generator and --album go with a
     passphrase; a key file holds them (but for the place of the album or the model).
     """
@@ -230,7 +230,7 @@ def _search(key: "Key", **settings: float | None) -> "Search | None":
     if not key.profile.is_network:
         name = next(iter(given))
         hint = "Leave it out, or say how clear the picture must be: --target-recovered 40."
-        raise UsageError(f"--{name} goes with a key of profile robust or paper.", hint)
+        raise UsageError(f"--{name} only works with a key of profile robust or paper.", hint)
     from csfnns.search import preset
 
     return dataclasses.replace(preset(key.profile), **given)
@@ -238,9 +238,9 @@ def _search(key: "Key", **settings: float | None) -> "Search | None":
 
 _CARE = {
     "pixels": "Send it as a file, unchanged.",
-    "grain": "Send it as a file, unchanged: one changed pixel can destroy what is in it.",
+    "grain": "Send it as a file, unchanged: changing a single pixel can destroy its contents.",
     "jpeg": "Send it as a file, unchanged: encoded again, even as a JPEG, it holds nothing.",
-    "bits": "Send it as a file, unchanged: it is the JPEG that it was prepared for.",
+    "bits": "Send it as a file, unchanged: recompressing it may destroy the message.",
     "network": "Send it as a file, unchanged.",
 }
 
@@ -254,7 +254,7 @@ def _explain(hidden: "Hidden", out: Path) -> None:
         f"{name} against secret": each.figures for name, each in hidden.receivers.items() if each.figures
     }
     rows |= {
-        f"{name} behind {case}": each
+        f"{name} after {case}": each
         for case, found in hidden.survives.items()
         for name, each in found.items()
         if each is not None
@@ -262,7 +262,7 @@ def _explain(hidden: "Hidden", out: Path) -> None:
     show.figures_table(rows)
     show.text(f"Stego, {show.decibels(hidden.stego.psnr)}: {show.about_stego(hidden.stego.psnr)}.")
     if hidden.survives:
-        show.text(f"It was read behind {', '.join(hidden.survives)} too.")
+        show.text(f"It was also read back after {', '.join(hidden.survives)}.")
     else:
         show.text(_CARE[hidden.carrier])
 

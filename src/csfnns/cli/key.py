@@ -58,8 +58,8 @@ def new(
 ) -> None:
     """Make a key. An existing file is never replaced.
 
-    Without --receiver, sender and receiver share the one file. With receivers, each gets a file of his own, such as
-    team.bob.key next to team.key, that reveals what is hidden for him and nothing else.
+    Without --receiver, sender and receiver share the one file. With receivers, each gets their own file, such as
+    team.bob.key next to team.key, that reveals what is hidden for them and nothing else.
     """
     from csfnns.keys import Key, receiver_path
 
@@ -99,7 +99,8 @@ def _check_capacity(key: "Key") -> None:
     """Refuse now what no picture could ever be hidden with. Raises CapacityError."""
     from csfnns.payloads import make_codec
 
-    make_codec(key.profile, key.header_seed(key.names[0], 1))
+    if key.profile.is_network:
+        make_codec(key.profile, key.header_seed(key.names[0], 1))
 
 
 def _write_all(files: "dict[Path, Key]") -> None:
@@ -120,23 +121,27 @@ def _write_all(files: "dict[Path, Key]") -> None:
 def _explain(key: "Key", files: Sequence[Path]) -> None:
     sender, *others = files
     if others:
-        show.text(f"{sender}: yours, it hides and reveals for everybody")
+        show.text(f"{sender}: yours; it hides and reveals for every receiver")
         for name, file in zip(key.names, others, strict=True):
             show.text(f"{file}: give it to {name} alone")
     else:
-        show.text(f"{sender}: the key; whoever has it can reveal. Give the receiver a copy")
+        show.text(
+            f"{sender}: your key. Anyone who has it can reveal your messages. Give the receiver a copy."
+        )
     show.table({"id": key.id} | _in_words(key.profile))
-    show.text("Hand keys over in person or by a safe channel, never along with the pictures.")
-    show.text("Then run 'csfnns cover -k FILE' at both ends: the same words mean the same covers.")
-    show.text("'csfnns key show FILE' names the receiver.")
+    show.text("Hand keys over in person or over a secure channel, never together with the pictures.")
+    show.text("Then run 'csfnns cover -k FILE' at both ends: matching words mean matching covers.")
+    show.text("Use 'csfnns key show FILE' to see the receiver.")
 
 
 def _in_words(profile: "Profile") -> dict[str, str]:
-    height, width = profile.secret_size
     covers = f"{profile.width}x{profile.height}, generator {profile.generator}"
     rows = {"profile": f"{profile.name}, version {profile.version}", "covers": covers}
-    rows["secrets"] = f"{profile.bpp} bits a cover pixel, carried as {width}x{height}"
-    rows["decoder"] = f"{profile.decoder}, {profile.channels} channels, {profile.weights} weights"
+    rows["decoder"] = profile.decoder
+    if profile.is_network:
+        height, width = profile.secret_size
+        rows["secrets"] = f"{profile.bpp} bits a cover pixel, carried as {width}x{height}"
+        rows["decoder"] += f", {profile.channels} channels, {profile.weights} weights"
     if profile.diffusion is not None:
         rows |= _drawing_in_words(profile.diffusion)
     return rows | ({"album": profile.album} if profile.album else {})

@@ -149,11 +149,11 @@ def _explain_file(found: "RevealedFile", path: Path) -> None:
         height, width = found.picture.shape[:2]
         show.text(f"{path}: {width}x{height}, {where}")
         show.text(
-            f"Converted from {found.name or 'another format'}; into a folder, it is written as it was sent."
+            f"Converted from {found.name or 'another format'}; to keep the original format, reveal into a folder."
         )
     else:
         label = "" if found.name in (None, path.name) else f"{found.name}, "
-        show.text(f"{path}: {label}{len(found.content):,} bytes as they were sent, {where}")
+        show.text(f"{path}: {label}{len(found.content):,} bytes, exactly as sent, {where}")
 
 
 def _explain(found: "Revealed", out: Path) -> None:
@@ -163,8 +163,10 @@ def _explain(found: "Revealed", out: Path) -> None:
         reason = "The stego was changed on its way: this is what is left of the picture."
         show.warning(f"{reason} Ask for the file as it was written.", json=False)
     elif found.expected_psnr is None:
-        show.text("How good it is cannot be told without the original.")
+        show.text("Its quality cannot be measured without the original.")
     else:
-        show.text(f"It arrived {show.clarity(found.expected_psnr)} ({show.decibels(found.expected_psnr)}).")
+        show.text(
+            f"The picture is {show.clarity(found.expected_psnr)} ({show.decibels(found.expected_psnr)})."
+        )
     if found.denoised:
-        show.text("Noise was taken out of it after that; --no-denoise leaves it in.")
+        show.text("The picture was denoised; use --no-denoise to turn this off.")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from csfnns.search import Progress
 
 _STEGO = (
-    (48, "no eye sees a difference"),
+    (48, "the difference is invisible"),
     (40, "a difference can hardly be seen, even side by side"),
     (30, "a close look side by side shows a difference"),
     (-math.inf, "the difference shows"),
@@ -129,12 +129,12 @@ def arrival(each: "Arrival") -> str:
     what = "a picture" if each.file is None else each.file.name or "a file"
     if each.width is None:
         assert each.file is not None
-        return f"{what} byte for byte, {len(each.file.content):,} bytes"
+        return f"{what} unchanged, {len(each.file.content):,} bytes"
     size = f"{each.width}x{each.height}"
     if each.figures is None:
-        return f"{what} of {size}, identical"
+        return f"{what} of {size}, identical to the original"
     assert each.original_psnr is not None
-    return f"{what} of {size}, {clarity(each.original_psnr)} ({decibels(each.figures.psnr)}, {_METHODS[each.method]})"
+    return f"{what} of {size}, {clarity(each.original_psnr)} ({decibels(each.original_psnr)}, {_METHODS[each.method]})"
 
 
 def arrival_json(each: "Arrival") -> dict[str, Any]:

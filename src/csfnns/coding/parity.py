@@ -15,13 +15,19 @@ PLACES = 2 * GROUP
 _NUMBERS = np.arange(1, GROUP + 1, dtype=np.uint8)
 
 
-def write(data: bytes, signs: I8) -> I8:
-    """Changes (PLACES * len(data),) that hold the bytes; `signs` are the directions -1 or 1 in which places would move."""
+def write(data: bytes, signs: I8, flips: npt.NDArray[np.bool_] | None = None) -> I8:
+    """Changes (PLACES * len(data),) that hold the bytes; `signs` are the directions -1 or 1 in which places would move.
+
+    `flips` are places that change anyway, before the bytes are put in: so that these places change as often as others.
+    """
     nibbles = np.frombuffer(data, np.uint8)
     numbers = np.stack([nibbles >> 4, nibbles & 15], 1).reshape(-1)  # (groups,)
-    changes = np.zeros((len(numbers), GROUP), np.int8)
+    changes = np.zeros((len(numbers), GROUP), np.bool_)
+    if flips is not None:
+        changes[:] = flips[: changes.size].reshape(changes.shape)
+    numbers = numbers ^ np.bitwise_xor.reduce(changes * _NUMBERS, axis=1)
     moved = np.flatnonzero(numbers)
-    changes[moved, numbers[moved] - 1] = 1
+    changes[moved, numbers[moved] - 1] ^= True
     return changes.reshape(-1) * signs[: changes.size]
 
 

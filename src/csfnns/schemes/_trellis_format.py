@@ -1,16 +1,18 @@
 """What a trellis message looks like in δ, for its receiver: where its parts are, and how they are read.
 
-    head     mask of slots 1 | size of the tables 2 | quality 1 | check 6 | seal of changes 8      in the slot `home`
-    tables   log2 of the states 1 | filler 2 | the picture's model (payloads/blocks.py)            behind it, in all slots
+    head     slots 1 | size of the tables 2 | quality 1 | flips 1 | check 6 | seal of changes 8    in the slot `home`
+    tables   log2 of the states 1 | filler 2 | the picture's model (payloads/blocks.py)          behind it, in all slots
     body     all other sub-pixels of the receiver's slots, in their order: δ of the decoder
 
 Head and tables are masked with the receiver's keystream, protected by a Reed-Solomon code, and stand in parities of keyed
-places. The check value tells the right key; the seal covers every change at this receiver's places, so that a picture that
-was changed on its way is known as such, and still decoded as well as it can be.
+places, of which some change anyway, so that all change about as often as the body's. The check value tells the right key;
+the seal covers every change at this receiver's places, so that a picture that was changed on its way is known as such, and
+still decoded as well as it can be.
 """
 
 import hmac
 import math
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
@@ -35,7 +37,8 @@ U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 
 CHECK, SEAL = 6, 8
-HEAD = 1 + 2 + 1 + CHECK + SEAL
+FIELDS = 1 + 2 + 1 + 1
+HEAD = FIELDS + CHECK + SEAL
 HEAD_CHECKS = 10
 """Check bytes of the head: ±1 on 0.1 % of the sub-pixels is a wrong byte in 33."""
 HEAD_PLACES = parity.PLACES * (HEAD + HEAD_CHECKS)
@@ -93,6 +96,11 @@ class Layout:
         levels = self._levels[places]
         return np.where(levels == 0, 1, np.where(levels == 255, -1, keyed)).astype(np.int8)
 
+    def flips(self, number: int, rate: int, label: str) -> npt.NDArray[np.bool_]:
+        """Which of so many header places change anyway: `rate` of 256."""
+        stream = self.seeds.decoder.derive(f"csfnns/1/trellis/flips/{label}").stream()
+        return np.frombuffer(stream.take(number), np.uint8) < rate
+
     def prices(self, places: I32, price: float, exponent: float) -> tuple[U16, U16]:
         """Prices of a step up and of a step down, (n,) each: by HILL's cost, and none out of black or white."""
         costs = self._shared.costs[places] ** np.float32(exponent)
@@ -112,34 +120,70 @@ class Layout:
         return hmac.new(key, b"".join(len(each).to_bytes(8, "big") + each for each in parts), sha256).digest()
 
 
-def read_picture_part(layout: Layout, delta: npt.NDArray[np.int16], home: int) -> Decoded | None:
-    """Picture whose head is in that slot, or None."""
-    places = layout.head(home)
-    word = layout.mask_bytes(parity.read(delta[places]), "head")
-    head = rs.decode(word, HEAD_CHECKS)
+@dataclass(frozen=True)
+class Head:
+    """Head and tables of one receiver's part, with the places that hold them."""
+
+    data: bytes
+    """Mask of slots 1 | size of the tables 2 | quality 1 | flips 1 | check | seal."""
+    tables: bytes
+    places: I32
+    """Of the head, and behind them of the tables."""
+    body: I32
+
+    @property
+    def mask(self) -> int:
+        """Slots of this receiver, a bit each."""
+        return self.data[0]
+
+    @property
+    def seal(self) -> bytes:
+        """Digest of everything, with every change of the body."""
+        return self.data[FIELDS + CHECK :]
+
+
+def find_head(layout: Layout, delta: npt.NDArray[np.int16]) -> Head | None:
+    """Head for these seeds in the changes (n,), in whichever slot it is; None where there is none."""
+    for home in range(SLOTS):
+        places = layout.head(home)
+        found = rs.decode(layout.mask_bytes(parity.read(delta[places]), "head"), HEAD_CHECKS)
+        if found is None:
+            continue
+        head = found[0]
+        mask, size = head[0], int.from_bytes(head[1:3], "big")
+        rest = layout.rest(mask, home)
+        length = parity.PLACES * protected_size(size)
+        if not mask >> home & 1 or length > len(rest):
+            continue
+        tables = _unprotect(layout.mask_bytes(parity.read(delta[rest[:length]]), "tables"), size)
+        check = head[FIELDS : FIELDS + CHECK]
+        if tables is not None and hmac.compare_digest(layout.code("check", head[:3], tables)[:CHECK], check):
+            return Head(head, tables, np.concatenate([places, rest[:length]]), rest[length:])
+    return None
+
+
+def read_picture(layout: Layout, delta: npt.NDArray[np.int16]) -> Decoded | None:
+    """Picture for these seeds in the changes (n,), or None. Raises DamagedError and NoMessageError for odd headers."""
+    head = find_head(layout, delta)
     if head is None:
         return None
-    fields, check, seal = head[0][:4], head[0][4 : 4 + CHECK], head[0][4 + CHECK :]
-    mask, size = fields[0], int.from_bytes(fields[1:3], "big")
-    rest = layout.rest(mask, home)
-    length = parity.PLACES * protected_size(size)
-    if not mask >> home & 1 or length > len(rest):
-        return None
-    tables = _unprotect(layout.mask_bytes(parity.read(delta[rest[:length]]), "tables"), size)
-    if tables is None or not hmac.compare_digest(layout.code("check", fields[:3], tables)[:CHECK], check):
-        return None
-    model = PictureModel.from_bytes(tables[3:])
-    body = delta[rest[length:]]
+    model = PictureModel.from_bytes(head.tables[3:])
+    body = delta[head.body]
     kept = np.clip(body, -128, 127).astype(np.int8)
-    unchanged = hmac.compare_digest(layout.code("seal", fields, tables, kept.tobytes())[:SEAL], seal)
-    written = np.concatenate(header_changes(layout, places, rest[:length], head[0], tables))
-    unchanged &= np.array_equal(written, delta[np.concatenate([places, rest[:length]])])
-    unchanged &= np.array_equal(kept, body)
+    seal = layout.code("seal", head.data[:FIELDS], head.tables, kept.tobytes())[:SEAL]
+    room = head.places[HEAD_PLACES:]
+    written = np.concatenate(header_changes(layout, head.places[:HEAD_PLACES], room, head.data, head.tables))
+    unchanged = (
+        hmac.compare_digest(seal, head.seal)
+        and np.array_equal(written, delta[head.places])
+        and np.array_equal(kept, body)
+    )
     where, heights = model.heights()
-    decoder = grow(layout.seeds, tables, heights, model.water, len(body))
+    decoder = grow(layout.seeds, head.tables, heights, model.water, len(body))
     values = decoder.decode(kept)[: len(where)] if decoder else np.zeros(0, np.int64)
     picture = model.picture(where, values)
-    expected = fields[3] / QUALITY_STEPS if unchanged and fields[3] else None
+    quality = head.data[3]
+    expected = quality / QUALITY_STEPS if unchanged and quality else None
     return Decoded(picture, picture.shape[:2], expected, unchanged)
 
 
@@ -148,8 +192,8 @@ def header_changes(layout: Layout, places: I32, room: I32, head: bytes, tables: 
     word = layout.mask_bytes(rs.encode(head, HEAD_CHECKS), "head")
     words = layout.mask_bytes(_protect(tables), "tables")
     return (
-        parity.write(word, layout.signs(places, "head")),
-        parity.write(words, layout.signs(room, "tables")),
+        parity.write(word, layout.signs(places, "head"), layout.flips(len(places), head[4], "head")),
+        parity.write(words, layout.signs(room, "tables"), layout.flips(len(room), head[4], "tables")),
     )
 
 

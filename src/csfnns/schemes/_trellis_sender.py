@@ -51,6 +51,9 @@ CLOSE = 0.1
 """dB within which a target is met."""
 SEARCHES, SAMPLES = 4, 2
 """Searches at most; of large pictures, the first ones are with a sample of the coefficients."""
+SMALL, MOST_SEARCHES = 200_000, 12
+"""Covers of at most this many sub-pixels may take more searches, since chance matters there and a search is fast; so may
+messages to several receivers, whose parts must look alike."""
 SHARE, EFFICIENCY = 0.85, 0.7
 """Of D, and of the bits that Gaussian sources need: what a search reaches, before one is known."""
 
@@ -58,8 +61,9 @@ _SAMPLE = 6
 _TREND = 0.3  # both move on with D: a part of the last step is added to the next
 _LEAST_SAMPLE = 4000  # coefficients
 _THRIFT = 0.85  # of the price that the bound's best trade-off has
-_UNEVEN = 0.015  # by which the change rates of receivers may differ
+_UNEVEN = 0.007  # by which the change rates of receivers may differ
 _PLACES_PER_CLASS = 6000
+_TOO_FAR = 0.4  # dB beyond CLOSE at which a target that was named is not met
 _NOTHING = np.full((16, 16, 3), 128, np.uint8)  # for shares of receivers who get nothing
 _FINEST = 0.5  # share of the places that change, at most
 
@@ -101,14 +105,20 @@ class Part:
             )
 
     @property
+    def size(self) -> int:
+        """Sub-pixels of the part."""
+        return len(self.head) + len(self._rest)
+
+    @property
     def places(self) -> int:
         """Sub-pixels of the body, about."""
         return len(self._rest) - parity.PLACES * protected_size(self._tables)
 
-    @property
-    def header_changes(self) -> float:
-        """Changes of head and tables, about."""
-        return 15 / 8 * (HEAD + HEAD_CHECKS + protected_size(self._tables))
+    def changes(self, densities: F64, *, several: bool) -> F64:
+        """Changes of head, tables and body, about, where such shares of the body's places change, (n,)."""
+        header = parity.PLACES * (HEAD + HEAD_CHECKS + protected_size(self._tables))
+        least = header / 16
+        return densities * self.places + (np.maximum(densities * header, least) if several else least)
 
     def psnr(self) -> F64:
         """What is expected to arrive at each step of D, (MOST_WATER + 1,)."""
@@ -172,12 +182,13 @@ class Part:
             )
         return body
 
-    def write(self, delta: I8, found: Found) -> None:
-        """Put head, tables and body into δ, (n,)."""
+    def write(self, delta: I8, found: Found, *, several: bool) -> None:
+        """Put head, tables and body into δ, (n,); where there are `several` parts, all at one rate of changes."""
         body = self.body(found.tables)
         room = self._rest[: len(self._rest) - len(body)]
         quality = min(round(found.psnr * QUALITY_STEPS), 255) if math.isfinite(found.psnr) else 255
-        fields = bytes([self.mask]) + len(found.tables).to_bytes(2, "big") + bytes([quality])
+        rate = flip_rate(found.density) if several else 0
+        fields = bytes([self.mask]) + len(found.tables).to_bytes(2, "big") + bytes([quality, rate])
         check = self._layout.code("check", fields[:3], found.tables)[:CHECK]
         seal = self._layout.code("seal", fields, found.tables, found.delta.tobytes())[:SEAL]
         head, tables = header_changes(self._layout, self.head, room, fields + check + seal, found.tables)
@@ -223,9 +234,9 @@ class Part:
         if len(where):
             error = self.analysis.coefficients.reshape(-1)[where] - values / 2.0**FRACTION
             share = float(np.mean(np.square(error))) / water_level(water)
-            self._share = share + _TREND * (share - self._share)
+            self._share = max(share + _TREND * (share - self._share), share / 2)
         efficiency = bits / places / max(entropy(density), 1e-9)
-        self._efficiency = efficiency + _TREND * (efficiency - self._efficiency)
+        self._efficiency = max(efficiency + _TREND * (efficiency - self._efficiency), efficiency / 2)
 
 
 class Message:
@@ -255,7 +266,7 @@ class Message:
             secrets = {**secrets, **nobody}
             pictures |= {seeds: analyse_for(each, cover.size // several) for seeds, each in nobody.items()}
             dealt = deal_slots(dict.fromkeys(secrets, 1.0), secret)
-            if not self._quality.strict and self._quality.stego is not None:
+            if self._quality.stego is not None and not (self._quality.strict and self._quality.recovered):
                 self._quality = replace(self._quality, recovered=None)
         else:
             needs = {
@@ -276,7 +287,7 @@ class Message:
 
     def stego(self) -> Picture:
         """Search until the quality is met. Raises SearchError where it cannot be, if it must."""
-        searches = SEARCHES
+        searches = MOST_SEARCHES if self._several or self._cover.size <= SMALL else SEARCHES
         for _ in range(SAMPLES):
             density, waters = self._plan()
             parts = zip(self._parts.values(), waters, strict=True)
@@ -291,7 +302,7 @@ class Message:
             for part, water in zip(self._parts.values(), waters, strict=True):
                 filler = part.filler(water, density) if self._several and water == 0 else 0
                 found.append(part.search(water, filler, density, self._progress))
-                part.write(delta, found[-1])
+                part.write(delta, found[-1], several=self._several)
             recovered = min(each.psnr for each in found[: self._own])
             stego = 10 * math.log10(255**2 / max(float((delta != 0).mean()), 1e-9))
             uneven = max(abs(each.density / density - 1) for each in found) if self._several else 0.0
@@ -302,10 +313,10 @@ class Message:
                 break
         assert best is not None
         miss, delta, recovered, stego = best
-        if self._quality.strict and miss > CLOSE:
+        if self._quality.strict and miss > _TOO_FAR:
             raise SearchError(
-                f"These targets cannot both be met: the nearest is a stego of {stego:.1f} dB with {recovered:.1f} dB"
-                " for the secret.",
+                f"The target cannot be met: the closest is {stego:.1f} dB for the stego and {recovered:.1f} dB for the"
+                " secret.",
                 "Ask for less, scale the secret down with --resize, or make a key with a larger --size.",
             )
         return (self._cover + delta.reshape(self._cover.shape)).astype(np.uint8)
@@ -330,8 +341,9 @@ class Message:
         waters = np.minimum(waters, MOST_WATER)
         own = list(zip(parts, waters, strict=True))[: self._own]
         recovered = np.min([part.psnr()[w] for part, w in own], axis=0)
-        changed = options + sum(part.header_changes for part in parts) / self._cover.size
-        stego = 10 * np.log10(255**2 / changed)
+        files = options * (self._cover.size - sum(part.size for part in parts))
+        changed = files + sum(part.changes(options, several=self._several) for part in parts)
+        stego = 10 * np.log10(255**2 * self._cover.size / changed)
         at = len(options) - 1
         if self._quality.recovered is not None:
             at = min(at, int(np.searchsorted(np.maximum.accumulate(recovered), self._quality.recovered)))
@@ -345,16 +357,18 @@ class Message:
     def _miss(self, recovered: float, stego: float, waters: Sequence[int]) -> float:
         """By how many dB a result misses what was wanted, beyond what is close enough."""
         wanted, least = self._quality.recovered, self._quality.stego
-        finest = max(waters) == 0
+        finest = max(waters) == 0 and not self._several  # of several, filler makes up for what is lacking
         over = 0.0 if least is None or self._files else max(least - stego, 0.0)
         if wanted is None:
             assert least is not None
             return (over if finest else abs(stego - least)) - CLOSE
+        if self._quality.strict and least is not None:
+            return 5 * (max(over, wanted - recovered) - CLOSE)  # both must hold, and may be exceeded
         if recovered >= wanted - CLOSE:
             extra = 0.0 if finest or not math.isfinite(recovered) else max(recovered - wanted, 0.0)
             return max(over, extra) - CLOSE
-        if self._quality.strict or least is None:
-            return max(over, wanted - recovered) - CLOSE
+        if least is None:
+            return wanted - recovered - CLOSE
         return min(max(over, wanted - recovered), abs(stego - least)) - CLOSE
 
 
@@ -371,6 +385,14 @@ def analyse_for(secret: Picture, places: int) -> Analysis:
     return analyse(
         secret, min(max(places // 128, 4), MOST_BLOCKS), min(max(places // _PLACES_PER_CLASS, 2), CLASSES)
     )
+
+
+def flip_rate(density: float) -> int:
+    """Share in 256ths of header places that change anyway, so that such a share changes in the end.
+
+    Behind the flips, 15 of 16 groups of 15 places have one of them changed once more.
+    """
+    return min(max(round(256 * (density - 1 / 16) / (1 - 1 / 8)), 0), 255)
 
 
 def price_of(density: float) -> float:
