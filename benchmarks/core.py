@@ -1,9 +1,10 @@
-"""What the trellis decoder brings on real pairs: clarity, changes, targets, receivers and damage, each held against its bar.
+"""What the trellis decoder brings on real pairs: clarity, changes, targets, receivers and damage, against their bars.
 
-Covers are those of covers/eval, the i-th with the i-th secret, both in name order; the i-th pair of several receivers takes
-the secrets i, i + 1, … Secrets are resized by Pillow's LANCZOS before they are hidden, and compared at that size. Settings are
-the usual ones unless the row says otherwise, nothing is denoised, and figures are of PNG files as written and read back. Every
-row is written down as it ends, and a run that was stopped goes on where it was. Seconds are of hiding and revealing alone.
+Covers are those of covers/eval, the i-th with the i-th secret, both in name order; the i-th pair of several receivers
+takes the secrets i, i + 1, … Secrets are resized by Pillow's LANCZOS before they are hidden, and compared at that size.
+Settings are the usual ones unless the row says otherwise, nothing is denoised, and figures are of PNG files as written and
+read back. Every row is written down as it ends, and a run that was stopped goes on where it was. Seconds are of hiding and
+revealing alone.
 """
 
 import sys

@@ -1,9 +1,10 @@
 """What a perturbation says of secrets to whoever has the cover, but not the decoder's key.
 
-1. Over pairs of real pictures (the i-th cover of covers/eval with the i-th secret), for the profile `standard`: correlation of
-   what the cost map leaves of δ's local energy with the secret's in matching blocks, and δ's autocorrelation in mean size.
-2. With one receiver's key and the cover, over abstract covers of 256x256: whether a linear classifier can tell a message to two
-   of a key's three receivers from one to all three, and a large secret of the other receiver from a small one.
+1. Over pairs of real pictures (the i-th cover of covers/eval with the i-th secret), for the profile `standard`:
+   correlation of what the cost map leaves of δ's local energy with the secret's in matching blocks, and δ's
+   autocorrelation in mean size.
+2. With one receiver's key and the cover, over abstract covers of 256x256: whether a linear classifier can tell a message
+   to two of a key's three receivers from one to all three, and a large secret of the other receiver from a small one.
 
 Exit status 1 when a bar fails.
 """

@@ -1,4 +1,5 @@
 from hashlib import sha256
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def walked(level: Level, delta: np.ndarray, states: int) -> list[int]:
     """States that each coefficient reads, by walking through the sub-pixels one after another."""
     starts = level.starts.tolist()
     after: dict[int, int] = {}
-    for first, last in zip(starts, starts[1:], strict=False):
+    for first, last in pairwise(starts):
         state = 0
         for t in range(first, last):
             state = (state + int(level.moves[t - first]) * int(delta[t])) % states

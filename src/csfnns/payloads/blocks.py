@@ -182,6 +182,11 @@ class Analysis:
         kept = _heights(self.variance[..., None], _waters()) > 0
         return np.asarray((kept * self.counts[..., None]).sum((0, 1, 2)) / self.counts.sum())
 
+    def psnr_of(self, water: int, error: float) -> float:
+        """PSNR in dB where what is sent at a step of D arrives with this mean squared error, in levels²."""
+        whole = _rounded_error(np.array([self.left[water] + self.sent[water] * error]))
+        return float(10 * np.log10(255**2 / max(float(whole[0]), 1e-6)))
+
     def psnr(self, share: float) -> F64:
         """PSNR in dB at each step of D, (MOST_WATER + 1,), where what is sent arrives with an error of `share` D."""
         errors = _rounded_error(self.left + share * self.sent * _waters())

@@ -58,10 +58,16 @@ class Shared:
     def __init__(self, cover: Picture) -> None:
         self.cover = cover
         self.slot = slots(cover)
+        self._priced: dict[float, npt.NDArray[np.float32]] = {}
+
+    def priced(self, exponent: float) -> npt.NDArray[np.float32]:
+        """HILL's cost of each sub-pixel to a power, 1 in the middle, (n,)."""
+        if exponent not in self._priced:
+            self._priced[exponent] = self._costs ** np.float32(exponent)
+        return self._priced[exponent]
 
     @cached_property
-    def costs(self) -> npt.NDArray[np.float32]:
-        """HILL's cost of each sub-pixel, 1 in the middle, (n,)."""
+    def _costs(self) -> npt.NDArray[np.float32]:
         costs = cost_map(self.cover).reshape(-1).astype(np.float32)
         return costs / np.median(costs)
 
@@ -103,7 +109,7 @@ class Layout:
 
     def prices(self, places: I32, price: float, exponent: float) -> tuple[U16, U16]:
         """Prices of a step up and of a step down, (n,) each: by HILL's cost, and none out of black or white."""
-        costs = self._shared.costs[places] ** np.float32(exponent)
+        costs = self._shared.priced(exponent)[places]
         prices = np.clip(np.rint(np.float32(price) * costs), 1, viterbi.DEAREST).astype(np.uint16)
         levels = self._levels[places]
         forbidden = np.uint16(viterbi.FORBIDDEN)

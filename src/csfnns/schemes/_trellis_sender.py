@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from csfnns.coding import make_model, parity
 from csfnns.coding.laws import GRAIN_SIGMA
-from csfnns.decoders.trellis import FRACTION, TrellisDecoder, water_level
+from csfnns.decoders.trellis import FRACTION, SCALE, TrellisDecoder, water_level
 from csfnns.errors import CapacityError, SearchError
 from csfnns.measure import psnr
 from csfnns.payloads.blocks import CLASSES, MOST_BLOCKS, MOST_WATER, Analysis, PictureModel, analyse
@@ -49,8 +49,8 @@ STATES: dict[viterbi.Form, int] = {"c": 4096, "numpy": 256}
 """States of the decoder that a sender grows: more are better and slower. Receivers read the number."""
 CLOSE = 0.1
 """dB within which a target is met."""
-SEARCHES, SAMPLES = 4, 2
-"""Searches at most; of large pictures, the first ones are with a sample of the coefficients."""
+SEARCHES = 4
+"""Searches at most; of large pictures, the first one is with a sample of the coefficients."""
 SMALL, MOST_SEARCHES = 200_000, 12
 """Covers of at most this many sub-pixels may take more searches, since chance matters there and a search is fast; so may
 messages to several receivers, whose parts must look alike."""
@@ -58,6 +58,8 @@ SHARE, EFFICIENCY = 0.85, 0.7
 """Of D, and of the bits that Gaussian sources need: what a search reaches, before one is known."""
 
 _SAMPLE = 6
+_PSNR_SLOPE, _DENSITY_SLOPE = -1.5, -0.2  # of dB and of log(density) with the log of the last level's prices
+_TURN = 0.7  # of that logarithm at most: beyond, a search with another D does better
 _TREND = 0.3  # both move on with D: a part of the last step is added to the next
 _LEAST_SAMPLE = 4000  # coefficients
 _THRIFT = 0.85  # of the price that the bound's best trade-off has
@@ -147,13 +149,15 @@ class Part:
         places = self.places // _SAMPLE
         decoder = TrellisDecoder.grow(self._layout.seeds.decoder, heights, water, places, self._states)
         body = self._rest[-places:]
-        delta, values = self._search(decoder, where, body, density, None)
+        delta, values = self._search(decoder, where, body, density, None, None)
         bits = self.analysis.bits[water] / _SAMPLE
         self._learn(water, where, values, float((delta != 0).mean()), places, bits)
         return True
 
-    def search(self, water: int, filler: int, density: float, progress: Progress | None) -> Found:
-        """Search once with everything."""
+    def search(
+        self, water: int, filler: int, density: float, goal: float | None, progress: Progress | None
+    ) -> Found:
+        """Search once with everything, to arrive at a PSNR of `goal` in dB or, without one, to change such a share."""
         model = self.analysis.model(water)
         tables = self._model_bytes(water, filler)
         self._tables = len(tables)
@@ -163,7 +167,8 @@ class Part:
         if decoder is None:
             delta, values = np.zeros(len(body), np.int8), np.zeros(0, np.int64)
         else:
-            delta, values = self._search(decoder, where, body, density, progress)
+            adjust = self._adjust(water, where, density, goal)
+            delta, values = self._search(decoder, where, body, density, adjust, progress)
         reached = psnr(self._secret, model.picture(where, values))
         found = Found(delta, model, tables, values, reached)
         if decoder is not None:
@@ -209,6 +214,7 @@ class Part:
         where: I64,
         body: I32,
         density: float,
+        adjust: viterbi.Adjust | None,
         progress: Progress | None,
     ) -> tuple[I8, I64]:
         """Changes of these places, and the values of the coefficients at `where`; what follows those is filler."""
@@ -219,8 +225,34 @@ class Part:
         deviation = math.sqrt(water_level(decoder.water) * 2 ** (FILLER_HEIGHT / 2))
         targets[len(where) :] = deviation * noise
         up, down = self._layout.prices(body, price_of(density), self._scheme.exponent)
-        delta = viterbi.search(decoder, targets, up, down, form=self._scheme.form, progress=progress)
+        form = self._scheme.form
+        delta = viterbi.search(decoder, targets, up, down, form=form, adjust=adjust, progress=progress)
         return delta, decoder.decode(delta)[: len(where)]
+
+    def _adjust(self, water: int, where: I64, density: float, goal: float | None) -> viterbi.Adjust:
+        """Turn the prices of the last level until the goal is met."""
+        coefficients = self.analysis.coefficients.reshape(-1)[where]
+        tried: list[
+            tuple[float, float]
+        ] = []  # logarithm of the factor, and by how much the goal was exceeded
+
+        def adjust(values: I64, delta: I8, factor: float) -> float:
+            if goal is None:
+                excess = math.log(max(float((delta != 0).mean()), 1e-9) / density)
+                slope, close = _DENSITY_SLOPE, 0.003
+            else:
+                error = np.mean(np.square(coefficients - values[: len(where)] / (SCALE * 2.0**FRACTION)))
+                excess = self.analysis.psnr_of(water, float(error)) + self._offset - goal
+                slope, close = _PSNR_SLOPE, 0.02
+            if abs(excess) < close or not len(where):
+                return factor
+            tried.append((math.log(factor), excess))
+            if len(tried) > 1 and tried[0][0] != tried[1][0]:
+                measured = (tried[1][1] - tried[0][1]) / (tried[1][0] - tried[0][0])
+                slope = min(measured, slope / 4)
+            return factor * math.exp(min(max(-excess / slope, -_TURN), _TURN))
+
+        return adjust
 
     def _learn(
         self,
@@ -288,20 +320,20 @@ class Message:
     def stego(self) -> Picture:
         """Search until the quality is met. Raises SearchError where it cannot be, if it must."""
         searches = MOST_SEARCHES if self._several or self._cover.size <= SMALL else SEARCHES
-        for _ in range(SAMPLES):
-            density, waters = self._plan()
-            parts = zip(self._parts.values(), waters, strict=True)
-            searches -= max(part.sample(water, density) for part, water in parts)
+        density, waters, _ = self._plan()
+        parts = zip(self._parts.values(), waters, strict=True)
+        searches -= max([part.sample(water, density) for part, water in parts])
         best: tuple[float, I8, float, float] | None = None
         for _ in range(searches):
-            density, waters = self._plan()
+            density, waters, clear = self._plan()
             delta = np.zeros(self._cover.size, np.int8)
             found = []
             for each in self._files:
                 each.write(delta, density)
             for part, water in zip(self._parts.values(), waters, strict=True):
                 filler = part.filler(water, density) if self._several and water == 0 else 0
-                found.append(part.search(water, filler, density, self._progress))
+                goal = self._quality.recovered if clear and not self._several else None
+                found.append(part.search(water, filler, density, goal, self._progress))
                 part.write(delta, found[-1], several=self._several)
             recovered = min(each.psnr for each in found[: self._own])
             stego = 10 * math.log10(255**2 / max(float((delta != 0).mean()), 1e-9))
@@ -330,8 +362,8 @@ class Message:
         wanted = self._quality.recovered or 38.0
         return float(analysis.bits[last_index(analysis.psnr(SHARE) >= wanted)]) / EFFICIENCY + 2000
 
-    def _plan(self) -> tuple[float, list[int]]:
-        """Share of the places to change, and the step of D of each part."""
+    def _plan(self) -> tuple[float, list[int], bool]:
+        """Share of the places to change, the step of D of each part, and whether it is the clarity that decides."""
         parts = list(self._parts.values())
         least = max((each.least_density() for each in self._files), default=0.0)
         # Each density with what the parts then give: all curves are known, so that the right one is looked up.
@@ -347,12 +379,16 @@ class Message:
         at = len(options) - 1
         if self._quality.recovered is not None:
             at = min(at, int(np.searchsorted(np.maximum.accumulate(recovered), self._quality.recovered)))
+        clear = at < len(options) - 1
         if self._quality.stego is not None:
-            at = min(at, last_index(stego >= self._quality.stego))
+            allowed = last_index(stego >= self._quality.stego)
+            clear &= at <= allowed
+            at = min(at, allowed)
         if len(parts) == 1 and not self._files:
             density = float(parts[0].density()[waters[0, at]])
-            return max(density, 1e-5), [int(waters[0, at])]
-        return float(options[at]), [int(water) for water in waters[:, at]]
+            # Where the changes decide, they must come out at what the stego allows; D is the step nearest to it.
+            return max(density if clear else float(options[at]), 1e-5), [int(waters[0, at])], clear
+        return float(options[at]), [int(water) for water in waters[:, at]], clear
 
     def _miss(self, recovered: float, stego: float, waters: Sequence[int]) -> float:
         """By how many dB a result misses what was wanted, beyond what is close enough."""

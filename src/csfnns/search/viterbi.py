@@ -25,6 +25,7 @@ from csfnns.errors import Cancelled
 
 F64 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int8]
+I64 = npt.NDArray[np.int64]
 I32 = npt.NDArray[np.int32]
 U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
@@ -33,6 +34,12 @@ Form = Literal["c", "numpy"]
 Progress = Callable[[int, int], bool | None]
 """Called with sub-pixels done and their number; returning False cancels the search."""
 
+Adjust = Callable[[I64, I8, float], float]
+"""Called with the values (n,) in units of 2^-FRACTION / SCALE levels, the changes (places,) and the factor of the last
+level's prices; returns the factor to try next, the same to go on."""
+
+TRIES = 3
+"""Searches of the last level at most."""
 UNIT = 32
 """What stands for a squared error of b in a cost."""
 CAP = 0x9FFF
@@ -53,12 +60,14 @@ def search(
     down: U16,
     *,
     form: Form | None = None,
+    adjust: Adjust | None = None,
     progress: Progress | None = None,
 ) -> I8:
     """Changes -1, 0 and 1, (places,), that bring the decoder near the targets (n,), in levels, at the least cost.
 
     `up` and `down` are the prices (places,) of a change of each sub-pixel, in UNITs of b: at most DEAREST, or FORBIDDEN.
-    `form` is the kernel, C where it is built unless given. Raises Cancelled.
+    `adjust` can have the last level searched again at other prices, TRIES times in all: it is cheap, and moves the result
+    a little. `form` is the kernel, C where it is built unless given. Raises Cancelled.
     """
     run = _run_c if (form or default_form()) == "c" else _run_numpy
     values = np.zeros(decoder.coefficients, np.int64)
@@ -74,20 +83,38 @@ def search(
             scaled = np.rint(missing / unit * np.where(level.strong, SCALE, SCALE * _WEAK))
             aims = np.clip(scaled, -LARGEST, LARGEST).astype(np.int16)
             offsets = level.offsets + np.where(level.strong, 0, len(decoder.table)).astype(np.int32)
-            starts = level.starts
-            groups = run(level, decoder.states, up[here], down[here], aims, offsets, table)
-            for first, last, changes in pool.map(lambda job: job(), groups):
-                delta[done + starts[first] : done + starts[last]] = changes
-                if progress is not None and progress(done + int(starts[last]), decoder.places) is False:
-                    raise Cancelled("Stopped.")
-            decoder.add(values, level, delta[here])
+            starts, before, factor = level.starts, values.copy(), 1.0
+            for tries in range(TRIES):
+                prices = _scaled(up[here], factor), _scaled(down[here], factor)
+                groups = run(level, decoder.states, *prices, aims, offsets, table)
+                for first, last, changes in pool.map(lambda job: job(), groups):
+                    delta[done + starts[first] : done + starts[last]] = changes
+                    if progress is not None and progress(done + int(starts[last]), decoder.places) is False:
+                        raise Cancelled("Stopped.")
+                values[:] = before
+                decoder.add(values, level, delta[here])
+                if adjust is None or level is not decoder.levels[-1] or tries == TRIES - 1:
+                    break
+                wanted = adjust(values, delta, factor)
+                if wanted == factor:
+                    break
+                factor = wanted
             done += level.size
     return delta
 
 
+def _scaled(prices: U16, factor: float) -> U16:
+    if factor == 1:
+        return prices
+    scaled = np.clip(np.rint(prices * factor), 1, DEAREST).astype(np.uint16)
+    return np.where(prices == FORBIDDEN, prices, scaled)
+
+
 @cache
 def default_form() -> Form:
-    """The C kernel where it was built when the package was installed, else NumPy."""
+    """The C kernel where it was built when the package was installed, unless CSFNNS_KERNEL=numpy; else NumPy."""
+    if os.environ.get("CSFNNS_KERNEL") == "numpy":
+        return "numpy"
     return "c" if _kernel() is not None else "numpy"
 
 
