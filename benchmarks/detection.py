@@ -308,10 +308,15 @@ class Run:
             "failed": self.failures(),
             "left_out": self.left_out,
             "pictures": self.figures,
+            "verdicts": [
+                {"material": material, "detector": detector} | _short(each)
+                for (material, detector), found in self.verdicts.items()
+                for each in found
+            ],
         }
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         unfinished = arguments.out.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(content, indent=1) + "\n")
+        unfinished.write_text(as_text(content))
         unfinished.replace(arguments.out)
 
     def failures(self) -> list[str]:
@@ -336,6 +341,17 @@ class Run:
         return found
 
 
+def as_text(content: Row) -> str:
+    """JSON with a line for each entry, and for each of a list: short, and yet to be compared line by line."""
+    entries = []
+    for name, value in content.items():
+        text = json.dumps(value)
+        if isinstance(value, list) and value:
+            text = "[\n" + ",\n".join(f"  {json.dumps(each)}" for each in value) + "\n ]"
+        entries.append(f" {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(entries) + "\n}\n"
+
+
 def _area_row(figures: Sequence[Row]) -> Row:
     covers, stegos = np.array([each["stegexpose"] for each in figures]).T
     found = roc(covers, stegos, paired=True)
@@ -343,7 +359,11 @@ def _area_row(figures: Sequence[Row]) -> Row:
 
 
 def _accuracy_row(verdicts: Sequence[Row], seed: int) -> Row:
-    """Accuracy over splits with its interval by pictures drawn again; the AUC of each split."""
+    """Accuracy over splits with its interval by pictures drawn again; the AUC of each split.
+
+    `set` is the accuracy at the threshold that is best on pairs learned from, `best` at the one best on those judged: no
+    detector knows the latter, and it flatters.
+    """
     shares = [accuracy(each["covers"], each["stegos"]) for each in verdicts]
     areas = [area(each["covers"], each["stegos"]) for each in verdicts]
     right: dict[str, list[float]] = {}  # verdicts on each picture and its stego
@@ -362,8 +382,38 @@ def _accuracy_row(verdicts: Sequence[Row], seed: int) -> Row:
         "judged": len(right),
         "seconds": [_seconds(each) for each in verdicts],
     }
-    known = [accuracy(**each["known"]) for each in verdicts if "known" in each]
-    return row | ({"known": known} if known else {})
+    row["best"] = [_share_right(each["covers"], each["stegos"], _threshold(each)) for each in verdicts]
+    if all("known" in each for each in verdicts):
+        row["known"] = [accuracy(**each["known"]) for each in verdicts]
+        row["set"] = [
+            _share_right(each["covers"], each["stegos"], _threshold(each["known"])) for each in verdicts
+        ]
+    return row
+
+
+def _threshold(scores: Row) -> float:
+    """Score that tells most of these covers and stegos apart."""
+    values = np.unique([*scores["covers"], *scores["stegos"]])
+    between = [*((values[1:] + values[:-1]) / 2), 0.5]
+    return float(max(between, key=lambda each: _share_right(scores["covers"], scores["stegos"], each)))
+
+
+def _share_right(covers: Sequence[float], stegos: Sequence[float], threshold: float) -> float:
+    """Share of right verdicts at a threshold."""
+    return float(np.mean([*(each <= threshold for each in covers), *(each > threshold for each in stegos)]))
+
+
+def _short(verdicts: Row) -> Row:
+    """Scores as the result holds them."""
+    kept = {name: verdicts[name] for name in ("seed", "names", "settings") if name in verdicts}
+    kept |= {side: _rounded(verdicts[side]) for side in ("covers", "stegos")}
+    if "known" in verdicts:
+        kept["known"] = {side: _rounded(verdicts["known"][side]) for side in ("covers", "stegos")}
+    return kept | {"seconds": _seconds(verdicts)}
+
+
+def _rounded(scores: Sequence[float]) -> list[float]:
+    return [round(each, 6) for each in scores]
 
 
 def _seconds(verdicts: Row) -> float:
@@ -484,10 +534,10 @@ def measure(run: Run) -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # one process a core, and not threads of each
         os.environ.setdefault(name, "1")
     spawn = multiprocessing.get_context("spawn")
-    begin = {"initializer": begin_learning, "initargs": (run.arguments.device,)}
+    workers, device = run.arguments.workers, run.arguments.device
     with (
         ProcessPoolExecutor(run.arguments.processes, spawn, initializer=begin_making) as makers,
-        ProcessPoolExecutor(run.arguments.workers, spawn, **begin) as learners,
+        ProcessPoolExecutor(workers, spawn, begin_learning, (device,)) as learners,
     ):
         Measurement(run, makers, learners).all()
 

@@ -168,11 +168,11 @@ class _Chooser:
         # What takes little comes first, and leaves the rest of the cover to pictures.
         small = {name: found for name, each in self._secrets.items() if (found := self._small(each))}
         others = [name for name in self._secrets if name not in small]
-        taken = sum(
-            max(1, round(SLOTS * len(each.payload) / max(self._room(self._stego), 1)))
-            for each in small.values()
-        )
-        share = max(SLOTS - taken, len(others)) / SLOTS / max(len(others), 1)
+        if not others:
+            return small
+        most = max(self._room(self._stego), 1) if small else 1
+        taken = sum(max(1, round(SLOTS * len(each.payload) / most)) for each in small.values())
+        share = max(SLOTS - taken, len(others)) / SLOTS / len(others)
         chosen = {name: self._picture(self._secrets[name], share) for name in others}
         return {name: small.get(name) or chosen[name] for name in self._secrets}
 

@@ -117,8 +117,8 @@ def test_a_large_picture_spends_down_to_the_stego_and_no_further(cover: Picture)
     assert 15 < psnr(SCHEME.extract(stego, cover, seeds()).grid, secret) < 37
 
 
-def test_targets_that_exclude_each_other_are_refused_with_the_nearest(cover: Picture) -> None:
-    with pytest.raises(SearchError, match=r"cannot both be met: the nearest is a stego of \d+\.\d dB"):
+def test_targets_that_exclude_each_other_are_refused_with_the_closest(cover: Picture) -> None:
+    with pytest.raises(SearchError, match=r"cannot be met: the closest is \d+\.\d dB for the stego"):
         Trellis(quality=Quality(45, 60, strict=True), states=64).embed(
             cover, {seeds(): scene(128, 128, grain=20)}
         )
