@@ -405,7 +405,7 @@ def _share_right(covers: Sequence[float], stegos: Sequence[float], threshold: fl
 
 def _short(verdicts: Row) -> Row:
     """Scores as the result holds them."""
-    kept = {name: verdicts[name] for name in ("seed", "names", "settings") if name in verdicts}
+    kept: Row = {name: verdicts[name] for name in ("seed", "names", "settings") if name in verdicts}
     kept |= {side: _rounded(verdicts[side]) for side in ("covers", "stegos")}
     if "known" in verdicts:
         kept["known"] = {side: _rounded(verdicts["known"][side]) for side in ("covers", "stegos")}

@@ -25,7 +25,7 @@ def cost_map(cover: Picture) -> I64:
     """
     if min(cover.shape[:2]) < LEAST_SIDE:
         raise UsageError(f"A cover's sides are at least {LEAST_SIDE} pixels.", "Choose a larger one.")
-    return np.stack([_channel(cover[..., c].astype(np.int64)) for c in range(3)], axis=-1)
+    return np.stack([channel_costs(cover[..., c]) for c in range(3)], axis=-1)
 
 
 def cost_classes(costs: I64) -> npt.NDArray[np.uint16]:
@@ -41,9 +41,9 @@ def class_cost(number: int) -> int:
     return (2 * (_STEPS + step) + 1) << (octave + 21 - 5)
 
 
-def _channel(x: I64) -> I64:
-    """Costs (H, W) of one channel."""
-    p = np.pad(x, 1, mode="symmetric")
+def channel_costs(levels: npt.NDArray[np.uint8]) -> I64:
+    """Costs (H, W) of one channel, (H, W)."""
+    p = np.pad(levels.astype(np.int64), 1, mode="symmetric")
     across = p[:, :-2] - 2 * p[:, 1:-1] + p[:, 2:]  # (H + 2, W)
     residual = across[:-2] - 2 * across[1:-1] + across[2:]  # (H, W)
     return _box(_ONE // (1 + _box(np.abs(residual), 1)), 7)

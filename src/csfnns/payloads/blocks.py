@@ -40,6 +40,7 @@ MOST_WATER = 20 * OCTAVE
 
 _CLASS_DB = 3.0
 _BITS = 14  # behind the point of the matrices
+_AT_ONCE = 1024  # blocks
 _GUARD = 8  # behind the point of levels and coefficients
 OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
 """Orthonormal brightness and two colour differences, (3, 3)."""
@@ -124,22 +125,23 @@ class PictureModel:
     def picture(self, where: I64, values: I64) -> Picture:
         """Picture, uint8 (height, width, 3), with these coefficients (n,), in units of 2^-FRACTION levels."""
         m, n = blocks_of(self.height, self.width)
-        levels = np.zeros((len(self.mean), m * n, BLOCK, BLOCK))  # whole numbers of 2^-_GUARD levels
+        colours = len(self.mean)
         number, frequency = np.divmod(where, BLOCK * BLOCK)
         filled, rows = np.unique(number, return_inverse=True)
-        blocks = np.zeros((len(filled), BLOCK * BLOCK))
+        blocks = np.zeros((len(filled), BLOCK * BLOCK))  # whole numbers of 2^-_GUARD levels
         blocks[rows, frequency] = _shifted(values, FRACTION - _GUARD)
-        levels.reshape(-1, BLOCK, BLOCK)[filled] = _inverse_dct(blocks.reshape(-1, BLOCK, BLOCK))
-        size = (len(self.mean), m * BLOCK, n * BLOCK)
-        whole = levels.reshape(-1, m, n, BLOCK, BLOCK).transpose(0, 1, 3, 2, 4).reshape(size)
-        planes: F64 = whole[:, : self.height, : self.width].reshape(len(self.mean), -1)
-        if len(self.mean) == 3:
-            planes = _rounded(np.rint(OPPONENT.T * 2**_BITS) @ planes)
-        planes += np.array(self.mean)[:, None] * 2.0**_GUARD
-        pixels = np.clip(np.floor(planes / 2**_GUARD + 0.5), 0, 255).astype(np.uint8)
-        if len(self.mean) == 1:
-            pixels = np.repeat(pixels, 3, 0)
-        return np.ascontiguousarray(pixels.T).reshape(self.height, self.width, 3)
+        levels = np.zeros((colours * m * n, BLOCK, BLOCK), np.int32)
+        levels[filled] = _inverse_dct(blocks.reshape(-1, BLOCK, BLOCK))
+        levels = levels.reshape(colours, m, n, BLOCK, BLOCK)
+        picture = np.empty((m * BLOCK, n * BLOCK, 3), np.uint8)
+        for row in range(m):
+            band = levels[:, row].transpose(2, 1, 3, 0).reshape(-1, colours).astype(np.float64)
+            if colours == 3:
+                band = _rounded(band @ np.rint(OPPONENT * 2**_BITS))
+            band += np.array(self.mean) * 2.0**_GUARD
+            band = np.floor(band / 2**_GUARD + 0.5).clip(0, 255)
+            picture[row * BLOCK : (row + 1) * BLOCK] = band.reshape(BLOCK, n * BLOCK, colours)
+        return np.ascontiguousarray(picture[: self.height, : self.width])
 
 
 @dataclass(frozen=True)
@@ -336,13 +338,19 @@ def _shifted(values: I64, bits: int) -> F64:
 
 
 def _rounded(products: F64) -> F64:
-    """Whole numbers / 2^_BITS, to the nearest, halves up: exact in float64, whatever order they were summed in."""
-    return np.floor(products / 2**_BITS + 0.5)
+    """Whole numbers / 2^_BITS, to the nearest, halves up, in place: exact in float64, in whatever order they were summed."""
+    products *= 2.0**-_BITS
+    products += 0.5
+    return np.floor(products, out=products)
 
 
 def _inverse_dct(blocks: F64) -> F64:
     """Whole numbers (n, 16, 16) of the pixels of coefficients (n, 16, 16), in the same units."""
     matrix = np.rint(dct_matrix() * 2**_BITS)
-    rows = _rounded(blocks.reshape(-1, BLOCK) @ matrix).reshape(-1, BLOCK, BLOCK)
-    columns = rows.transpose(0, 2, 1).reshape(-1, BLOCK)
-    return _rounded(columns @ matrix).reshape(-1, BLOCK, BLOCK).transpose(0, 2, 1)
+    pixels = np.empty_like(blocks)
+    for first in range(0, len(blocks), _AT_ONCE):  # in the processor's cache
+        part = blocks[first : first + _AT_ONCE]
+        rows = _rounded(part.reshape(-1, BLOCK) @ matrix).reshape(part.shape)
+        columns = np.ascontiguousarray(rows.transpose(0, 2, 1)).reshape(-1, BLOCK)
+        pixels[first : first + _AT_ONCE] = _rounded(columns @ matrix).reshape(part.shape).transpose(0, 2, 1)
+    return pixels

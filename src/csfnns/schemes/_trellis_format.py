@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from csfnns.coding import SLOTS, parity, slots
 from csfnns.coding import reed_solomon as rs
-from csfnns.coding.costs import cost_map
+from csfnns.coding.costs import channel_costs
 from csfnns.coding.order import keyed_order
 from csfnns.decoders.trellis import MOST_STATES, TrellisDecoder
 from csfnns.errors import CapacityError, DamagedError
@@ -68,8 +68,11 @@ class Shared:
 
     @cached_property
     def _costs(self) -> npt.NDArray[np.float32]:
-        costs = cost_map(self.cover).reshape(-1).astype(np.float32)
-        return costs / np.median(costs)
+        costs = np.empty(self.cover.shape, np.float32)
+        for channel in range(3):  # one at a time, for the memory of large covers
+            costs[..., channel] = channel_costs(self.cover[..., channel])
+        costs /= np.median(costs[::4, ::4])
+        return costs.reshape(-1)
 
 
 class Layout:

@@ -46,7 +46,9 @@ I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 
 STATES: dict[viterbi.Form, int] = {"c": 4096, "numpy": 256}
-"""States of the decoder that a sender grows: more are better and slower. Receivers read the number."""
+"""States of the decoder that a sender grows at 512x512: more are better and slower. Receivers read the number."""
+LEAST_STATES, WORK = 256, 1 << 32
+"""In larger covers, states times sub-pixels are about WORK at most, but not below so many states."""
 CLOSE = 0.1
 """dB within which a target is met."""
 SEARCHES = 4
@@ -66,6 +68,7 @@ _THRIFT = 0.85  # of the price that the bound's best trade-off has
 _UNEVEN = 0.007  # by which the change rates of receivers may differ
 _PLACES_PER_CLASS = 6000
 _TOO_FAR = 0.4  # dB beyond CLOSE at which a target that was named is not met
+_LARGE = 3_000_000  # sub-pixels of a picture
 _NOTHING = np.full((16, 16, 3), 128, np.uint8)  # for shares of receivers who get nothing
 _FINEST = 0.5  # share of the places that change, at most
 
@@ -169,7 +172,7 @@ class Part:
         else:
             adjust = self._adjust(water, where, density, goal)
             delta, values = self._search(decoder, where, body, density, adjust, progress)
-        reached = psnr(self._secret, model.picture(where, values))
+        reached = self._reached(model, where, values)
         found = Found(delta, model, tables, values, reached)
         if decoder is not None:
             bits = self.analysis.bits[water] + filler * FILLER_UNIT * FILLER_HEIGHT / 4
@@ -177,6 +180,14 @@ class Part:
         if math.isfinite(reached):
             self._offset += reached - self.psnr()[water]
         return found
+
+    def _reached(self, model: PictureModel, where: I64, values: I64) -> float:
+        """PSNR of what arrives; of a large picture computed from its coefficients, which takes no time."""
+        if self._secret.size > _LARGE and len(where):
+            coefficients = self.analysis.coefficients.reshape(-1)[where]
+            error = np.mean(np.square(coefficients - values / 2.0**FRACTION))
+            return self.analysis.psnr_of(model.water, float(error))
+        return psnr(self._secret, model.picture(where, values))
 
     def body(self, tables: bytes) -> I32:
         """Sub-pixels of the body."""
@@ -202,7 +213,10 @@ class Part:
     @property
     def _states(self) -> int:
         form = self._scheme.form or viterbi.default_form()
-        return self._scheme.states or STATES[form]
+        if self._scheme.states is not None:
+            return self._scheme.states
+        most = WORK // max(self.size, 1)
+        return min(STATES[form], max(LEAST_STATES, 1 << (most.bit_length() - 1)))
 
     def _model_bytes(self, water: int, filler: int) -> bytes:
         states = self._states.bit_length() - 1

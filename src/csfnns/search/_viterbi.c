@@ -22,8 +22,8 @@
 
 /* One sub-pixel: the cost of each state behind it, and the change that leads there: 0 none, 1 up, 2 down.
    `a` holds the costs before it twice, so that neighbours need no modulus. */
-CLONES static void step(int states, int move, uint16_t cap, uint16_t up, uint16_t down, const uint16_t *restrict a,
-                        uint16_t *restrict b, uint8_t *restrict choice) {
+CLONES static void step(int states, int move, uint16_t up, uint16_t down, const uint16_t *restrict a, uint16_t *restrict b,
+                        uint8_t *restrict choice) {
   const uint16_t *below = a + states - move, *above = a + move;
   for (int s = 0; s < states; s++) {
     uint16_t best = a[s], raised = below[s] + up, lowered = above[s] + down;
@@ -31,7 +31,7 @@ CLONES static void step(int states, int move, uint16_t cap, uint16_t up, uint16_
     best = raised < best ? raised : best;
     which = lowered < best ? 2 : which;
     best = lowered < best ? lowered : best;
-    b[s] = best < cap ? best : cap;
+    b[s] = best; /* no more than a[s]: to stay costs nothing */
     choice[s] = (uint8_t)which;
   }
 }
@@ -74,7 +74,7 @@ EXPORT void csfnns_search_piece(int states, int memory, int cap, int size, int c
   for (int s = 0; s < 2 * states; s++) a[s] = (uint16_t)cap;
   a[0] = a[states] = 0;
   for (int t = 0, j = 0; t < size; t++) {
-    step(states, moves[t], (uint16_t)cap, up[t], down[t], a, b, choices + (size_t)t * states);
+    step(states, moves[t], up[t], down[t], a, b, choices + (size_t)t * states);
     if ((t + 1) % memory == 0) {
       forget(half, (uint16_t)cap, least(states, b), b, a, halves + (size_t)(t / memory) * half);
     } else {

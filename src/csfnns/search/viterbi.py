@@ -50,7 +50,7 @@ DEAREST = 0x1FFF
 """Largest price of one that may be."""
 
 _WEAK = np.sqrt(np.sqrt(2) - 1)  # g / √b where u = √2 b: what such a coefficient's error weighs
-_GROUP = 128  # pieces that the NumPy form treats at once: their choices are kept in memory
+_GROUP = 64  # pieces that the NumPy form treats at once: their choices are kept in memory
 
 
 def search(
@@ -200,39 +200,38 @@ def _run_numpy(
         piece, aim, offset = piece[order], aims[mine][order], offsets[mine][order]
 
         half, cap = states // 2, np.uint16(CAP)
-        a = np.full((last - first, 2 * states), cap, np.uint16)
+        a, b = np.full(
+            (2, last - first, 2 * states), cap, np.uint16
+        )  # costs before and behind a step, each twice
         a[:, 0] = a[:, states] = 0
-        choices = np.empty((longest, last - first, states), np.uint8)
+        raised_there, lowered_there = np.empty((2, longest, last - first, states), np.bool_)
         halves = np.empty((longest // level.memory, last - first, half), np.bool_)
-        best = np.empty((last - first, states), np.uint16)
-        other, less = np.empty_like(best), np.empty(best.shape, np.bool_)
+        other, best = np.empty((2, last - first, states), np.uint16)
         end = np.empty(last - first, np.int64)
         for t in range(longest):
             if t == longest - 1:
                 short = np.flatnonzero(sizes < longest)
                 end[short] = a[short, :states].argmin(1)
-            move, choice = int(level.moves[t]), choices[t]
+            move, stay, behind = int(level.moves[t]), a[:, :states], b[:, :states]
             np.add(a[:, states - move : 2 * states - move], raised[:, t, None], out=other)
-            np.less(other, a[:, :states], out=less)
-            choice[:] = less
-            np.minimum(other, a[:, :states], out=best)
+            np.less(other, stay, out=raised_there[t])
+            np.minimum(other, stay, out=best)
             np.add(a[:, move : states + move], lowered[:, t, None], out=other)
-            np.less(other, best, out=less)
-            np.putmask(choice, less, np.uint8(2))
-            np.minimum(best, other, out=best)
-            np.minimum(best, cap, out=best)
+            np.less(other, best, out=lowered_there[t])
+            np.minimum(best, other, out=behind)
             if (t + 1) % level.memory == 0:
-                best -= best.min(1, keepdims=True)
-                np.less(best[:, half:], best[:, :half], out=halves[t // level.memory])
-                a[:, 0:states:2] = np.minimum(best[:, half:], best[:, :half])
+                behind -= behind.min(1, keepdims=True)
+                np.less(behind[:, half:], behind[:, :half], out=halves[t // level.memory])
+                a[:, 0:states:2] = np.minimum(behind[:, half:], behind[:, :half])
                 a[:, 1:states:2] = cap
             else:
-                a[:, :states] = best
-            _charge(a, states, rounds[t], rounds[t + 1], piece, aim, offset, windows)
+                a, b = b, a
+            if rounds[t] < rounds[t + 1]:
+                _charge(a, states, rounds[t], rounds[t + 1], piece, aim, offset, windows)
             a[:, states:] = a[:, :states]
         long = np.flatnonzero(sizes == longest)
         end[long] = a[long, :states].argmin(1)
-        return first, last, _trace(level, states, sizes, end, choices, halves)[inside]
+        return first, last, _trace(level, states, sizes, end, raised_there, lowered_there, halves)[inside]
 
     return [partial(job, first, last) for first, last in pairwise(edges) if first < last]
 
@@ -261,17 +260,16 @@ def _charge(
         first, last = 0, len(piece)
 
 
-def _trace(level: Level, states: int, sizes: Any, end: Any, choices: U8, halves: Any) -> I8:
+def _trace(level: Level, states: int, sizes: Any, end: Any, raised: Any, lowered: Any, halves: Any) -> I8:
     """Changes (pieces, longest) of the best paths, from their end states (pieces,)."""
     rows, s = np.arange(len(sizes)), end.copy()
-    changes = np.zeros((len(sizes), len(choices)), np.int8)
-    signs = np.array([0, 1, -1], np.int8)
-    for t in range(len(choices) - 1, -1, -1):
+    changes = np.zeros((len(sizes), len(raised)), np.int8)
+    for t in range(len(raised) - 1, -1, -1):
         there = t < sizes
         before = s
         if (t + 1) % level.memory == 0:
             before = s // 2 + np.where(halves[t // level.memory, rows, s // 2], states // 2, 0)
-        change = signs[choices[t, rows, before]]
+        change = np.where(lowered[t, rows, before], -1, raised[t, rows, before].astype(np.int8))
         before = (before - change * level.moves[t].astype(np.int64)) & (states - 1)
         changes[there, t] = change[there]
         s = np.where(there, before, s)
