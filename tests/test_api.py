@@ -258,7 +258,7 @@ def test_both_targets_are_met(key: Key, secret: Picture, tmp_path: Path) -> None
 def test_targets_out_of_reach_name_the_nearest_and_leave_no_file(
     key: Key, secret: Picture, tmp_path: Path
 ) -> None:
-    with pytest.raises(SearchError, match=r"nearest is a stego of \d+\.\d dB with \d+\.\d dB") as caught:
+    with pytest.raises(SearchError, match=r"closest is \d+\.\d dB for the stego and \d+\.\d dB") as caught:
         hide(secret, key, out=tmp_path / "stego.png", target_stego=65, target_recovered=50)
     assert "--resize" in caught.value.hint
     assert leftovers(tmp_path) == []
@@ -283,8 +283,8 @@ def test_a_balance_moves_both_ends_by_up_to_4_db(key: Key, scene: Scene) -> None
         ({"balance": 1.5}, "balance must be in -1…1"),
         ({"balance": float("nan")}, "balance must be in -1…1"),
         ({"balance": 0.5, "target_stego": 50}, "do not go together"),
-        ({"target_stego": 50, "grain": True}, "levels of a .png or .webp"),
-        ({"balance": 1, "quality": 90}, "levels of a .png or .webp"),
+        ({"target_stego": 50, "grain": True}, "need a .png or .webp"),
+        ({"balance": 1, "quality": 90}, "need a .png or .webp"),
         ({"resize": 0}, "resize"),
     ],
 )

@@ -259,7 +259,7 @@ def reveal(
             "Use the picture as it was sent, not cut or scaled, and the key that belongs to it.",
         )
     if denoise:
-        require("network", "Removing noise")
+        require("network", "The denoiser")
     from csfnns.denoise import denoise as without_noise
     from csfnns.denoise import helps
     from csfnns.payloads.file import File

@@ -27,12 +27,11 @@ def test_a_secret_goes_through_a_diffusion_model(transcript: Transcript) -> None
     transcript(f"""
         $ csfnns key new mine.key --generator diffusion --model model --prompt "A lake" --prompt Campus {FAST}
         Making a reference picture with the model: seconds on a GPU, minutes without.
-        mine.key: the key; whoever has it can reveal. Give the receiver a copy
+        mine.key: your key. Anyone who has it can reveal your messages. Give the receiver a copy.
         id           ...
         profile      standard, version 1
         covers       64x64, generator diffusion
-        secrets      ...
-        decoder      ...
+        decoder      trellis
         prompts      A lake | Campus
         drawn in     2 steps of DDIMScheduler, guidance 7.5
         drawn with   torch=..., diffusers=..., transformers=..., dtype=float32, ...

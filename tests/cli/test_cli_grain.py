@@ -18,18 +18,18 @@ def test_a_picture_a_file_and_a_decoy(transcript: Transcript, photo: Picture, de
         ...
         $ csfnns hide secret.png -k mine.key -o a.png --grain
         a.png: message 1
-        main gets secret.png of 60x40, identical.
+        main gets secret.png of 60x40, identical to the original.
         ...
-        Stego, 48... dB: no eye sees a difference.
+        Stego, 48... dB: the difference is invisible.
         ...
         $ csfnns reveal a.png -k mine.key -o back.png
-        back.png: secret.png, ... bytes as they were sent, message 1 for main
+        back.png: secret.png, ... bytes, exactly as sent, message 1 for main
         $ csfnns hide note.txt -k mine.key -o b.png --grain
         b.png: message 2
-        main gets note.txt byte for byte, 13 bytes.
+        main gets note.txt unchanged, 13 bytes.
         ...
         $ csfnns reveal b.png -k mine.key -o back.txt
-        back.txt: note.txt, 13 bytes as they were sent, message 2 for main
+        back.txt: note.txt, 13 bytes, exactly as sent, message 2 for main
         $ csfnns cover -k mine.key -o c.png --decoy
         c.png: message 3, which hides nothing
         $ csfnns reveal c.png -k mine.key -o nothing.png
@@ -59,7 +59,7 @@ def test_what_has_no_meaning_with_grain_is_refused(
         $ csfnns key new mine.key --size 128
         ...
         $ csfnns hide secret.png -k mine.key -o a.png --grain --faithful
-        error: A target is for a picture in the levels of a .png or .webp.
+        error: A target and a balance need a .png or .webp, without --grain.
         hint: ...--grain...
         [exit 2]
         $ csfnns grain secret.png -o a.jpg

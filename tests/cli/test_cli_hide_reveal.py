@@ -54,11 +54,11 @@ def test_a_picture_is_hidden_and_revealed(
          ...
           stego against cover ...dB ... 1 of 255 ...%
           main against secret 38...dB ...of 255 ...%
-        Stego, ... dB: no eye sees a difference.
+        Stego, ... dB: the difference is invisible.
         Send it as a file, unchanged.
         $ csfnns reveal holiday.png -k mine.key -o back.png
         back.png: 60x40, message 1 for main
-        It arrived clear (38... dB).
+        The picture is clear (38... dB).
     """)
     assert 37.5 < psnr(read_picture(desk / "back.png"), photo) < 38.5
     assert {file.suffix for file in desk.iterdir() if file.is_file()} == {".png", ".key"}
@@ -151,7 +151,7 @@ def test_a_drawing_arrives_byte_for_byte(
     transcript("""
         $ csfnns hide drawing.png -k mine.key -o b.png
         b.png: message 2
-        main gets drawing... of 200x120, identical.
+        main gets drawing... of 200x120, identical to the original.
         ...
         $ csfnns hide drawing.png -k mine.key -o c.png --as picture
         c.png: message 3
@@ -210,7 +210,7 @@ def test_a_file_and_a_picture_go_in_one_cover(
     assert told["receivers"]["carol"]["psnr"] > 30
     transcript("""
         $ csfnns reveal mixed.png -k team.bob.key -o b.txt
-        b.txt: note.txt, 5 bytes as they were sent, message 1 for bob
+        b.txt: note.txt, 5 bytes, exactly as sent, message 1 for bob
         $ csfnns reveal mixed.png -k team.carol.key -o c.png
         c.png: 60x40, message 1 for carol
         ...
@@ -510,9 +510,9 @@ def test_the_dial_goes_from_invisible_to_faithful(run: Run, photo: Picture, fixe
         ("--faithful --target-stego 40", "A target and a balance do not go together."),
         ("--balance 3", "balance must be in -1…1, got 3.0."),
         ("--target-stego 10", "A target must be a PSNR in 20…90 dB."),
-        ("--grain --faithful", "A target is for a picture in the levels of a .png or .webp."),
-        ("--steps 5", "--steps goes with a key of profile robust or paper."),
-        ("--beta 5", "--beta goes with a key of profile robust or paper."),
+        ("--grain --faithful", "A target and a balance need a .png or .webp, without --grain."),
+        ("--steps 5", "--steps only works with a key of profile robust or paper."),
+        ("--beta 5", "--beta only works with a key of profile robust or paper."),
         ("--texture 1", "No such option"),
     ],
 )
@@ -554,7 +554,7 @@ def test_the_stego_is_as_near_as_the_target_says(target: Callable[[str], Any]) -
 def test_targets_that_cannot_both_be_are_refused(target: Callable[[str], Any], run: Run, desk: Path) -> None:
     target("--target-recovered 36")
     seen = run("csfnns hide scene.png -k mine.key -o b.png --target-recovered 45 --target-stego 70")
-    assert "error: These targets cannot both be met: the nearest is a stego of " in seen
+    assert "error: The target cannot be met: the closest is " in seen
     assert "hint: Ask for less, scale the secret down with --resize, " in seen
     assert seen.endswith("[exit 10]")
     assert not (desk / "b.png").exists()

@@ -11,15 +11,15 @@ Run = Callable[[str], str]
 def test_a_key_is_made_and_shown(transcript: Transcript) -> None:
     transcript("""
         $ csfnns key new mine.key --profile paper --size 768x512 --bpp 24
-        mine.key: the key; whoever has it can reveal. Give the receiver a copy
+        mine.key: your key. Anyone who has it can reveal your messages. Give the receiver a copy.
         id        ...
         profile   paper, version 1
         covers    768x512, generator abstract
         secrets   24 bits a cover pixel, carried as 768x512
         decoder   shuffle, 96 channels, xavier-normal weights
-        Hand keys over in person or by a safe channel, never along with the pictures.
-        Then run 'csfnns cover -k FILE' at both ends: the same words mean the same covers.
-        'csfnns key show FILE' names the receiver.
+        Hand keys over in person or over a secure channel, never together with the pictures.
+        Then run 'csfnns cover -k FILE' at both ends: matching words mean matching covers.
+        Use 'csfnns key show FILE' to see the receiver.
         $ csfnns key show mine.key
         id          ...-...-...-...
         role        sender: hides, and reveals
@@ -36,7 +36,6 @@ def test_a_standard_key_shows_its_decoder(run: Run) -> None:
     assert "decoder trellis" in run("csfnns key show mine.key")
 
 
-@pytest.mark.xfail(strict=True, reason="rows of a network, which a standard key has not")
 def test_a_standard_key_shows_nothing_of_a_network(run: Run) -> None:
     shown = run("csfnns key new mine.key --size 64")
     assert not [word for word in ("bits a cover pixel", "channels", "weights") if word in shown]
@@ -45,7 +44,7 @@ def test_a_standard_key_shows_nothing_of_a_network(run: Run) -> None:
 def test_each_receiver_gets_a_file_of_his_own(transcript: Transcript, run: Run, desk: Path) -> None:
     transcript("""
         $ csfnns key new team.key --receiver bob --receiver carol --size 64
-        team.key: yours, it hides and reveals for everybody
+        team.key: yours; it hides and reveals for every receiver
         team.bob.key: give it to bob alone
         team.carol.key: give it to carol alone
         ...

@@ -25,7 +25,7 @@ def test_two_pictures_are_compared(transcript: Transcript, desk: Path) -> None:
                PSNR     SSIM   largest change   levels changed
          ...
             48.1 dB   1.0000       1 of 255          100.0 %
-        PSNR 48.1 dB: no eye sees a difference.
+        PSNR 48.1 dB: the difference is invisible.
     """)
     assert set(np.unique(read_picture(desk / "r.png"))) <= {118, 138}
 

@@ -39,6 +39,7 @@ def test_standard_words_go_with_no_rate(
     transcript("""
         $ csfnns hide secret.png --passphrase-file words.txt --size 64 --bpp 24 -o holiday.png
         error: This profile cannot be: bpp goes with a network: choose the profile 'paper' or 'robust'.
+        hint: Leave one of the choices out.
         [exit 2]
         $ csfnns cover --passphrase-file words.txt --size 64 --bpp 24 --profile paper
         passphrase: ...

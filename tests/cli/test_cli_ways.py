@@ -32,11 +32,11 @@ def test_a_file_goes_into_a_jpeg(
     transcript("""
         $ csfnns hide note.bin -k mine.key -o holiday.jpg --quality 85
         holiday.jpg: message 1
-        main gets note.bin byte for byte, 40 bytes.
+        main gets note.bin unchanged, 40 bytes.
         ...
         Send it as a file, unchanged: encoded again, even as a JPEG, it holds nothing.
         $ csfnns reveal holiday.jpg -k mine.key -o back.bin
-        back.bin: note.bin, 40 bytes as they were sent, message 1 for main
+        back.bin: note.bin, 40 bytes, exactly as sent, message 1 for main
     """)
     assert (desk / "back.bin").read_bytes() == note
     (desk / "again.jpg").write_bytes(encode_jpeg(read_picture(desk / "holiday.jpg"), 85, "420"))
@@ -72,11 +72,11 @@ def test_a_file_goes_as_grain(transcript: Transcript, note: bytes, desk: Path) -
         ...
         $ csfnns hide note.bin -k mine.key -o holiday.png --grain
         holiday.png: message 1
-        main gets note.bin byte for byte, 40 bytes.
+        main gets note.bin unchanged, 40 bytes.
         ...
-        Send it as a file, unchanged: one changed pixel can destroy what is in it.
+        Send it as a file, unchanged: changing a single pixel can destroy its contents.
         $ csfnns reveal holiday.png -k mine.key -o back.bin
-        back.bin: note.bin, 40 bytes as they were sent, message 1 for main
+        back.bin: note.bin, 40 bytes, exactly as sent, message 1 for main
     """)
     assert (desk / "back.bin").read_bytes() == note
 
@@ -88,9 +88,9 @@ def test_a_file_survives_with_a_robust_key(
     transcript("""
         $ csfnns hide note.bin -k home.key -o holiday.png
         holiday.png: message 1
-        main gets note.bin byte for byte, 40 bytes.
+        main gets note.bin unchanged, 40 bytes.
         ...
-        It was read behind jpeg:75/420, jpeg:75/444, jpeg:95/420, jpeg:95/444 too.
+        It was also read back after jpeg:75/420, jpeg:75/444, jpeg:95/420, jpeg:95/444.
     """)
     (desk / "posted.jpg").write_bytes(encode_jpeg(read_picture(desk / "holiday.png"), 80, "420"))
     shown = json.loads(run("csfnns reveal posted.jpg -k home.key -o back.bin --json"))

@@ -121,7 +121,6 @@ def test_without_torch_the_missing_part_is_json_too(bare: Bare, photo: Picture, 
     assert json.loads(err)["error"]["hint"] == "Install it: pip install 'csfnns[network]'."
 
 
-@pytest.mark.xfail(strict=True, reason="the name of a Python function is told, not what it is for")
 @pytest.mark.parametrize(
     "line",
     [
@@ -140,7 +139,6 @@ def test_nobody_is_told_the_names_of_functions(
     assert "csfnns." not in err.splitlines()[0]
 
 
-@pytest.mark.xfail(strict=True, reason="torch is asked for once a message number is used up")
 def test_a_file_that_survives_needs_torch_before_a_number_is_used_up(
     bare: Bare, desk: Path, fixed_key: FixedKey
 ) -> None:
@@ -148,11 +146,10 @@ def test_a_file_that_survives_needs_torch_before_a_number_is_used_up(
     (desk / "note.txt").write_text("hello")
     code, out, err = bare("csfnns hide note.txt -k robust.key -o a.png")[0]
     assert (code, out) == (2, "")
-    assert err.startswith("error: Hiding bytes that survive a channel needs the extra 'network'.\n")
+    assert err.startswith("error: Hiding a file with a robust key needs the extra 'network'.\n")
     assert Ledger().highest(read_key(desk / "robust.key").id) == 0
 
 
-@pytest.mark.xfail(strict=True, reason="the denoiser is asked for after the picture was found")
 def test_a_denoiser_that_is_not_there_is_missed_first(
     bare: Bare, photo: Picture, fixed_key: FixedKey
 ) -> None:

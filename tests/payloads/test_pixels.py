@@ -31,7 +31,7 @@ def test_the_target_is_the_picture_fitted_to_the_grid(
 ) -> None:
     secret, code = scene(200, 150), codec(height, width, bpp)
     target = code.encode(secret)
-    rows, columns = make_profile(height=height, width=width, bpp=bpp).secret_size
+    rows, columns = make_profile("paper", height=height, width=width, bpp=bpp).secret_size
     assert target.values.shape == target.weights.shape == (3, rows, columns)
     assert np.array_equal(np.rint(255 * target.values.transpose(1, 2, 0)), fit(secret, rows, columns))
     assert (target.weights == 1).all()

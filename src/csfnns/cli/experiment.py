@@ -65,6 +65,9 @@ def run_experiment(
     it was when the same command is given again, and ends in the same table.
     """
     experiment = _find(name)
+    from csfnns.extras import require
+
+    require("network", "Running an experiment")
     from csfnns.experiments import Store, make_plan, run
 
     plan = make_plan(

@@ -231,6 +231,9 @@ def _search(key: "Key", **settings: float | None) -> "Search | None":
         name = next(iter(given))
         hint = "Leave it out, or say how clear the picture must be: --target-recovered 40."
         raise UsageError(f"--{name} only works with a key of profile robust or paper.", hint)
+    from csfnns.extras import require
+
+    require("network", f"--{next(iter(given))}")
     from csfnns.search import preset
 
     return dataclasses.replace(preset(key.profile), **given)

@@ -137,11 +137,12 @@ def _explain(key: "Key", files: Sequence[Path]) -> None:
 def _in_words(profile: "Profile") -> dict[str, str]:
     covers = f"{profile.width}x{profile.height}, generator {profile.generator}"
     rows = {"profile": f"{profile.name}, version {profile.version}", "covers": covers}
-    rows["decoder"] = profile.decoder
     if profile.is_network:
         height, width = profile.secret_size
         rows["secrets"] = f"{profile.bpp} bits a cover pixel, carried as {width}x{height}"
-        rows["decoder"] += f", {profile.channels} channels, {profile.weights} weights"
+        rows["decoder"] = f"{profile.decoder}, {profile.channels} channels, {profile.weights} weights"
+    else:
+        rows["decoder"] = profile.decoder
     if profile.diffusion is not None:
         rows |= _drawing_in_words(profile.diffusion)
     return rows | ({"album": profile.album} if profile.album else {})

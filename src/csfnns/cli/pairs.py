@@ -69,6 +69,9 @@ def make_pair_set(
     command is given again, and a larger --count adds to what is there. With grain and direct-grain, the covers carry
     grain too.
     """
+    from csfnns.extras import require
+
+    require("network", "Making pairs")
     from csfnns.experiments import Wanted, load_pairs, make_pairs
     from csfnns.experiments.pair_sources import ABSTRACT
     from csfnns.steganalysis import find_model
@@ -138,6 +141,9 @@ def judge_pairs(
     Each judgement is on disk as soon as it is made: a run that was stopped, even killed, goes on where it was when the
     same command is given again, and ends in the same result.
     """
+    from csfnns.extras import require
+
+    require("network", "Training detectors")
     from csfnns.experiments import Store, Teaching, load_pairs, plan_judging, run_judging
     from csfnns.experiments.figure4 import NAME, render_figure4
 

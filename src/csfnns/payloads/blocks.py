@@ -338,7 +338,7 @@ def _shifted(values: I64, bits: int) -> F64:
 
 
 def _rounded(products: F64) -> F64:
-    """Whole numbers / 2^_BITS, to the nearest, halves up, in place: exact in float64, in whatever order they were summed."""
+    """Whole numbers / 2^_BITS, to the nearest, halves up, in place: exact in float64, whatever the order of a sum."""
     products *= 2.0**-_BITS
     products += 0.5
     return np.floor(products, out=products)
