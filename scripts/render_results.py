@@ -189,11 +189,12 @@ def _share(row: Data) -> str:
     return f"AUC {low:.3f}…{high:.3f}"
 
 
-TABLES["detection"] = Table(
-    "detection",
-    ["detector", "stegos", "pairs", "size", "stego, dB", "levels changed, %", "right, %", "AUC"],
-    _detection,
-)
+for _name in ("spam", "networks", "cost-map", "paper"):
+    TABLES[f"detection-{_name}"] = Table(
+        f"detection/{_name}",
+        ["detector", "stegos", "pairs", "size", "stego, dB", "levels changed, %", "right, %", "AUC"],
+        _detection,
+    )
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,8 @@ class Listing:
 TABLES["runs"] = Listing(
     {
         "core": ("core", "the tables above"),
-        "detection": ("detection", "what detectors find ([below](#detectors))"),
+        "detection/spam": ("detection", "what SPAM and StegExpose find ([below](#detectors))"),
+        "detection/networks": ("detection", "what networks trained from scratch find"),
         "secrecy": ("secrecy", "what δ says of secrets, and one receiver of the others"),
         "roundtrips": ("roundtrips", "random pictures come back; wrong keys and pictures give clear errors"),
         "startup": ("startup", "seconds of whole processes and of covers"),

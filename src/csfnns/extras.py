@@ -1,4 +1,4 @@
-"""Optional parts of the package: which are installed, and what to say where one is missing."""
+"""Optional parts of the package: which are installed, and errors that name the missing extra."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module

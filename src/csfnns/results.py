@@ -84,7 +84,7 @@ class Revealed:
     receiver: str
     expected_psnr: float | None
     """Quality in dB that the sender measured, or with a network estimated from its output, before any denoising; None where
-    nobody knows: with the profile `paper`, and for a stego that was changed on its way."""
+    it is unknown: with the profile `paper`, and for a stego that was changed on its way."""
     unchanged: bool
     """Whether the stego is what was sent, to the last bit; with networks, which cannot tell, True."""
     denoised: bool

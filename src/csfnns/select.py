@@ -39,7 +39,7 @@ _RATIO = 30  # bytes of pixels that a lossless copy has one byte for, at most, i
 
 @dataclass(frozen=True)
 class Secret:
-    """What shall be hidden for one receiver."""
+    """One receiver's secret."""
 
     content: bytes | None
     """Its own bytes; None for an array, an image, and a picture that was scaled."""
@@ -63,7 +63,7 @@ class Secret:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A secret as it goes."""
+    """A secret and how it goes."""
 
     method: MethodName
     payload: Payload
@@ -177,7 +177,7 @@ class _Chooser:
         return {name: small.get(name) or chosen[name] for name in self._secrets}
 
     def _small(self, secret: Secret) -> Prepared | None:
-        """Secret that goes byte for byte whatever else there is; None for one that need not. Raises CapacityError."""
+        """The secret byte for byte, if it goes so whatever the others need; else None. Raises CapacityError."""
         if secret.picture is None or self._wishes.send_as == "file":
             own = _exactly(secret)
             if not self._way.has_room([len(own.payload)]):

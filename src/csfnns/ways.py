@@ -137,11 +137,11 @@ class Pixels:
         return "grain" if self.grain else "pixels"
 
     def has_room(self, sizes: Sequence[int]) -> bool:
-        """Whether so many bytes, for each receiver, may fit into a cover with luck."""
+        """Whether payloads of these sizes may fit into a cover."""
         return _slots_do(self.profile, sizes, 3 * (_GRAIN_BITS if self.grain else _PIXEL_BITS))
 
     def too_much(self, size: int) -> CapacityError:
-        """What to say where they certainly do not."""
+        """Error for bytes that certainly do not fit."""
         hint = "Send less, or make a key with a larger --size: 'csfnns capacity' shows how much fits."
         return CapacityError(f"{_amount(size, self.profile)} holds.", hint)
 
@@ -207,13 +207,13 @@ class JpegFile:
         return "jpeg"
 
     def has_room(self, sizes: Sequence[int]) -> bool:
-        """Whether so many bytes, for each receiver, may fit into a cover with luck."""
+        """Whether payloads of these sizes may fit into a cover."""
         return _slots_do(
             self.profile, sizes, 1.5 * _PIXEL_BITS
         )  # chrominance has a quarter of the pixels, twice
 
     def too_much(self, size: int) -> CapacityError:
-        """What to say where they certainly do not."""
+        """Error for bytes that certainly do not fit."""
         hint = "A .png holds more, and so does a key with a larger --size: 'csfnns capacity' shows how much."
         return CapacityError(f"{_amount(size, self.profile)} holds as a JPEG.", hint)
 
@@ -262,11 +262,11 @@ class Bits:
         return "bits"
 
     def has_room(self, sizes: Sequence[int]) -> bool:
-        """Whether so many bytes, for each receiver, may fit into a cover with luck."""
+        """Whether payloads of these sizes may fit into a cover."""
         return max(sizes) <= self.scheme.room_for(len(sizes))
 
     def too_much(self, size: int) -> CapacityError:
-        """What to say where they certainly do not."""
+        """Error for bytes that certainly do not fit."""
         return CapacityError(
             f"{_amount(size, self.scheme.profile)} carries so that it survives.",
             f"At most {self.scheme.room:,} bytes, packed, have a place in it, which receivers share. Send less, make a"

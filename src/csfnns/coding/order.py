@@ -17,7 +17,7 @@ BAND = 1 << 20
 
 
 def keyed_order(seed: Seed, rows: int, columns: int) -> I32:
-    """Permutation of 0…rows * columns - 1; (rows * columns,). Sides from 1 to 2^16 are well mixed from 64 on."""
+    """Permutation of 0…rows * columns - 1; (rows * columns,). Sides up to 2^16; well mixed from 64 on."""
     stream = seed.stream()
     order = np.empty(rows * columns, np.int32)
     shifts = [(stream.integers(columns, rows), stream.integers(rows, columns)) for _ in range(ROUNDS)]

@@ -45,7 +45,9 @@ PIECE, LEAST_PIECE, SIDE_BY_SIDE = 2048, 256, 16
 
 _TABLE = 1 << 16
 _EXTRA = 64
-_HEAVY = 1 / 20  # so many numbers of the table are three times as large: few changes then reach far values
+_HEAVY = (
+    1 / 20
+)  # share of the table's numbers that are three times as large: few changes then reach far values
 _MEMORY = (
     16,
     16,
@@ -54,7 +56,7 @@ _MEMORY = (
     8,
     8,
     4,
-)  # of levels 0, 1, … and all above: what changes on the way spreads less at high levels
+)  # of levels 0, 1, … 5, and of all above: a short memory keeps damage from spreading
 _EXACT = Context(prec=60)
 
 
@@ -80,7 +82,7 @@ class Level:
 
     @property
     def pieces(self) -> int:
-        """How many even pieces the sub-pixels are cut into: of PIECE at most, and some side by side where that can be."""
+        """Number of equal pieces: of PIECE sub-pixels at most, and up to SIDE_BY_SIDE of them of LEAST_PIECE or more."""
         return max(-(-self.size // PIECE), min(SIDE_BY_SIDE, self.size // LEAST_PIECE), 1)
 
     @cached_property
@@ -127,7 +129,7 @@ class TrellisDecoder:
 
     @classmethod
     def grow(cls, seed: Seed, heights: U8, water: int, places: int, states: int) -> "TrellisDecoder":
-        """Grow the decoder of coefficients with variances D 2^(height / 2), heights (n,) ≥ 1, in so many sub-pixels.
+        """Grow the decoder of coefficients with variances D 2^(height / 2), heights (n,) ≥ 1, in `places` sub-pixels.
 
         `water` is the step of D, `states` a power of two in 4…MOST_STATES. There must be a sub-pixel for each level.
         """
@@ -135,7 +137,7 @@ class TrellisDecoder:
         ranked = heights[order].astype(np.int64)
         count = (int(ranked.max(initial=0)) + 1) // 2
         gained = [np.clip(ranked - 2 * level, 0, 2) for level in range(count)]  # half bits, a half each
-        # With few coefficients nothing averages out: a few sub-pixels more make sure that none is left far behind.
+        # Levels of few coefficients get some sub-pixels more: nothing averages out there.
         extra = min(_EXTRA, places // (4 * _EXTRA))
         work = np.cumsum([int(gain.sum()) for gain in reversed(gained)])
         shared = places - extra * count

@@ -32,7 +32,7 @@ BANDS = len(BAND_EDGES) + 1
 CLASSES = 8
 """Classes of blocks at most."""
 MOST_BLOCKS = 1024
-"""Classes in a map at most: those of large pictures stand for squares of several blocks."""
+"""Most squares in a class map; in large pictures a square is several blocks."""
 HIGHEST = 63
 """Largest height: σ² = D 2^(height / 2)."""
 MOST_WATER = 20 * OCTAVE
@@ -196,7 +196,7 @@ class Analysis:
 
 
 def analyse(picture: Picture, most_blocks: int = MOST_BLOCKS, classes: int = CLASSES) -> Analysis:
-    """Analysis of a picture, uint8 (H, W, 3), with so many classes of so many squares at most.
+    """Analysis of a picture, uint8 (H, W, 3), with at most `classes` classes and `most_blocks` squares.
 
     One with three equal colours is grey, and needs a third of the header's tables and no colour.
     """

@@ -47,7 +47,7 @@ QUALITY_STEPS = 4
 FILLER_HEIGHT, FILLER_UNIT = 8, 16
 """Height of the numbers that nobody reads, and how many of them one unit of the header's field stands for."""
 LEAST_BODY = 64
-"""Sub-pixels that a body needs: one a level."""
+"""Fewest sub-pixels of a body: there are at most 32 levels, and each needs one."""
 
 _CHUNK = 180  # bytes of the tables in a word, at most
 
@@ -147,7 +147,7 @@ class Head:
 
     @property
     def seal(self) -> bytes:
-        """Digest of everything, with every change of the body."""
+        """Digest of the fields, the tables and every change of the body."""
         return self.data[FIELDS + CHECK :]
 
 

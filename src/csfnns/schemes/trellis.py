@@ -46,7 +46,7 @@ COST_EXPONENT = 0.25
 
 @dataclass(frozen=True)
 class Quality:
-    """What a picture shall be worth, in dB: clear to `recovered`, by a stego of `stego` at least.
+    """Wanted quality in dB: the PSNR of what arrives, and the least PSNR of the stego.
 
     Where both cannot be, the stego's is kept, or that is an error if the quality is `strict`. One of them can be None: then
     the other alone counts, and is met within 0.1 dB where chance allows.
@@ -66,7 +66,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What may be expected of a picture."""
+    """Estimate of how a picture arrives."""
 
     psnr: float
     """PSNR in dB at which it will arrive."""
@@ -91,7 +91,7 @@ class Trellis:
             raise UsageError(f"A cover has room for 1 to {SLOTS} receivers, not {len(secrets)}.")
 
     def forecast(self, places: int, secret: Picture) -> "Forecast":
-        """What this quality will bring of a secret in so many sub-pixels, about: without a search, and within half a dB."""
+        """Estimate, without a search and within about half a dB, how a secret arrives in `places` sub-pixels."""
         analysis = analyse_for(secret, places)
         tables = len(analysis.model(MOST_WATER // 2).to_bytes())
         header = HEAD_PLACES + parity.PLACES * protected_size(tables)
@@ -150,7 +150,7 @@ _PHOTOGRAPHS = {  # longer side in pixels → PSNR of Kodak's photographs at the
 
 
 def photograph_psnr(places: int, pixels: int) -> float:
-    """PSNR in dB at which a usual photograph of so many pixels arrives in so many sub-pixels, at most what `Quality` asks.
+    """PSNR in dB at which a typical photograph of `pixels` pixels arrives in `places` sub-pixels; at most the usual.
 
     Larger photographs than those measured are taken to be as detailed, which most are not.
     """

@@ -158,7 +158,7 @@ ROBUST_BETA = 0.02
 DIAL = 8.0
 """Factor on β at the ends of the dial."""
 GAMMA = 1e-4
-"""γ for networks to deceive where a profile has none: hardly dearer on Stable Diffusion pictures (docs/steganalysis.md)."""
+"""γ for networks to evade where a profile has none."""
 
 
 def preset(profile: Profile) -> Search:

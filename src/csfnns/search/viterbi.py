@@ -45,9 +45,9 @@ UNIT = 32
 CAP = 0x9FFF
 """Largest cost of a path, and that of states which no path reaches."""
 FORBIDDEN = 0x5FFF
-"""Price of a change that must not be."""
+"""Price of a change that is not allowed."""
 DEAREST = 0x1FFF
-"""Largest price of one that may be."""
+"""Largest price of a change that is allowed."""
 
 _WEAK = np.sqrt(np.sqrt(2) - 1)  # g / √b where u = √2 b: what such a coefficient's error weighs
 _GROUP = 64  # pieces that the NumPy form treats at once: their choices are kept in memory
