@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,7 @@ import numpy.typing as npt
 from csfnns.coding import make_model, parity
 from csfnns.coding.laws import GRAIN_SIGMA
 from csfnns.decoders.trellis import FRACTION, SCALE, TrellisDecoder, water_level
-from csfnns.errors import CapacityError, SearchError
+from csfnns.errors import CapacityError, SearchError, UsageError
 from csfnns.measure import psnr
 from csfnns.payloads.blocks import CLASSES, MOST_BLOCKS, MOST_WATER, Analysis, PictureModel, analyse
 from csfnns.picture import Picture
@@ -36,9 +35,6 @@ from csfnns.schemes.base import ReceiverSeeds
 from csfnns.search import viterbi
 from csfnns.search.progress import Progress
 from csfnns.stream import Seed
-
-if TYPE_CHECKING:
-    from csfnns.schemes.trellis import Trellis
 
 F64 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int8]
@@ -74,6 +70,36 @@ _FINEST = 0.5  # share of the places that change, at most
 
 
 @dataclass(frozen=True)
+class Quality:
+    """Wanted quality in dB: the PSNR of what arrives, and the least PSNR of the stego.
+
+    Where both cannot be, the stego's is kept, or that is an error if the quality is `strict`. One of them can be None: then
+    the other alone counts, and is met within 0.1 dB where chance allows.
+    """
+
+    recovered: float | None = 38.0
+    stego: float | None = 56.0
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        given = [each for each in (self.stego, self.recovered) if each is not None]
+        if not given or not all(20 <= each <= 90 for each in given):
+            raise UsageError(
+                "A target must be a PSNR in 20…90 dB.", "Give one for the stego, the secret or both."
+            )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a sender chooses; see Trellis."""
+
+    quality: Quality
+    states: int | None
+    exponent: float
+    form: viterbi.Form | None
+
+
+@dataclass(frozen=True)
 class Found:
     """What a search gave for one receiver."""
 
@@ -95,9 +121,9 @@ class Part:
     """One receiver's picture on its way into a cover."""
 
     def __init__(
-        self, scheme: "Trellis", layout: "Layout", secret: Picture, analysis: Analysis, mine: Sequence[int]
+        self, settings: Settings, layout: "Layout", secret: Picture, analysis: Analysis, mine: Sequence[int]
     ) -> None:
-        self._scheme, self._layout, self._secret = scheme, layout, secret
+        self._settings, self._layout, self._secret = settings, layout, secret
         self.analysis = analysis
         self.mask, self.home = sum(1 << i for i in mine), mine[0]
         self.head = layout.head(self.home)
@@ -212,9 +238,9 @@ class Part:
 
     @property
     def _states(self) -> int:
-        form = self._scheme.form or viterbi.default_form()
-        if self._scheme.states is not None:
-            return self._scheme.states
+        form = self._settings.form or viterbi.default_form()
+        if self._settings.states is not None:
+            return self._settings.states
         most = WORK // max(self.size, 1)
         return min(STATES[form], max(LEAST_STATES, 1 << (most.bit_length() - 1)))
 
@@ -238,8 +264,8 @@ class Part:
         noise = self._layout.seeds.header.derive("csfnns/1/trellis/filler").stream().normals(filler)
         deviation = math.sqrt(water_level(decoder.water) * 2 ** (FILLER_HEIGHT / 2))
         targets[len(where) :] = deviation * noise
-        up, down = self._layout.prices(body, price_of(density), self._scheme.exponent)
-        form = self._scheme.form
+        up, down = self._layout.prices(body, price_of(density), self._settings.exponent)
+        form = self._settings.form
         delta = viterbi.search(decoder, targets, up, down, form=form, adjust=adjust, progress=progress)
         return delta, decoder.decode(delta)[: len(where)]
 
@@ -290,13 +316,13 @@ class Message:
 
     def __init__(
         self,
-        scheme: "Trellis",
+        settings: Settings,
         cover: Picture,
         secrets: Mapping[ReceiverSeeds, Picture | bytes],
         shares: int,
         progress: Progress | None,
     ) -> None:
-        self._quality, self._cover, self._progress = scheme.quality, cover, progress
+        self._quality, self._cover, self._progress = settings.quality, cover, progress
         secret = senders_seed(secrets)
         several = max(shares, len(secrets))
         pictures = {
@@ -329,7 +355,7 @@ class Message:
                 self._files.append(SharedPart(model, shared.slot, seeds, each, dealt[seeds]))
             else:
                 layout = Layout(shared, seeds)
-                self._parts[seeds] = Part(scheme, layout, each, pictures[seeds], dealt[seeds])
+                self._parts[seeds] = Part(settings, layout, each, pictures[seeds], dealt[seeds])
 
     def stego(self) -> Picture:
         """Search until the quality is met. Raises SearchError where it cannot be, if it must."""

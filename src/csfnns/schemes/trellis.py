@@ -29,6 +29,8 @@ from csfnns.schemes._trellis_sender import (
     SHARE,
     STATES,
     Message,
+    Quality,
+    Settings,
     analyse_for,
     densities,
     entropy,
@@ -42,26 +44,6 @@ __all__ = ["COST_EXPONENT", "STATES", "Forecast", "Quality", "Trellis", "photogr
 
 COST_EXPONENT = 0.25
 """Prices of changes follow HILL's cost to this power: 0 is the least change, more goes further into the texture."""
-
-
-@dataclass(frozen=True)
-class Quality:
-    """Wanted quality in dB: the PSNR of what arrives, and the least PSNR of the stego.
-
-    Where both cannot be, the stego's is kept, or that is an error if the quality is `strict`. One of them can be None: then
-    the other alone counts, and is met within 0.1 dB where chance allows.
-    """
-
-    recovered: float | None = 38.0
-    stego: float | None = 56.0
-    strict: bool = False
-
-    def __post_init__(self) -> None:
-        given = [each for each in (self.stego, self.recovered) if each is not None]
-        if not given or not all(20 <= each <= 90 for each in given):
-            raise UsageError(
-                "A target must be a PSNR in 20…90 dB.", "Give one for the stego, the secret or both."
-            )
 
 
 @dataclass(frozen=True)
@@ -122,7 +104,8 @@ class Trellis:
         """
         check_picture(cover)
         self.check(list(secrets))  # type: ignore[arg-type]
-        return Message(self, cover, secrets, shares, progress).stego()
+        settings = Settings(self.quality, self.states, self.exponent, self.form)
+        return Message(settings, cover, secrets, shares, progress).stego()
 
     def extract(self, stego: Picture, cover: Picture, seeds: ReceiverSeeds) -> Decoded:
         """Picture of one receiver, at its own size. Raises NoMessageError when there is none for these seeds."""
