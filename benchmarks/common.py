@@ -142,7 +142,7 @@ class Log:
     def __init__(self, name: str, arguments: argparse.Namespace) -> None:
         self._path = (arguments.out or ROOT / "runs" / f"{name}.json").with_suffix(".jsonl")
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._origin = {"commit": _commit(), "seed": arguments.seed, "data": str(arguments.data)}
+        self._origin = {"commit": _commit(), "seed": arguments.seed, "data": arguments.data.name}
         lines = self._path.read_text().splitlines() if self._path.exists() else []
         every = [json.loads(line) for line in lines]
         self.rows = [row for row in every if row.items() >= self._origin.items()]
@@ -165,8 +165,13 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         **{package: _version(package) for package in ("csfnns", "torch", "numpy", "pillow")},
         "commit": _commit(),
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(["python", *(_short(word) for word in sys.argv)]),
     }
+
+
+def _short(word: str) -> str:
+    """A word of the command, without the folders of this machine."""
+    return Path(word).name.upper() if Path(word).is_absolute() and "." not in Path(word).name else word
 
 
 def _version(package: str) -> str | None:

@@ -154,8 +154,8 @@ TABLES: dict[str, "Table | Listing"] = {
         _FULL,
         {
             "nothing": _SETS["ImageNet"],
-            "±1 on 0.01 % of the sub-pixels": "imagenet, ±1 on 0.01 % on its way",
-            "±1 on 0.1 % of the sub-pixels": "imagenet, ±1 on 0.1 % on its way",
+            "±1 on 0.01 % of the sub-pixels": "±1 on 0.01 % on its way",
+            "±1 on 0.1 % of the sub-pixels": "±1 on 0.1 % on its way",
         },
     ),
 }
