@@ -277,14 +277,14 @@ class Part:
         ] = []  # logarithm of the factor, and by how much the goal was exceeded
 
         def adjust(values: I64, delta: I8, factor: float) -> float:
-            if goal is None:
+            if goal is None or not len(where):
                 excess = math.log(max(float((delta != 0).mean()), 1e-9) / density)
                 slope, close = _DENSITY_SLOPE, 0.003
             else:
                 error = np.mean(np.square(coefficients - values[: len(where)] / (SCALE * 2.0**FRACTION)))
                 excess = self.analysis.psnr_of(water, float(error)) + self._offset - goal
                 slope, close = _PSNR_SLOPE, 0.02
-            if abs(excess) < close or not len(where):
+            if abs(excess) < close:
                 return factor
             tried.append((math.log(factor), excess))
             if len(tried) > 1 and tried[0][0] != tried[1][0]:
