@@ -68,10 +68,10 @@ class Bench:
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Run a command to its end. Raises CalledProcessError when it fails."""
-        home = {"CSFNNS_HOME": str(self.folder / "home")}
-        done = subprocess.run(
-            command, env=os.environ | home | environment, check=False, capture_output=True, text=True
-        )
+        # Installed packages are compiled; a checkout is at its first run, unless that is forbidden.
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        inherited |= {"CSFNNS_HOME": str(self.folder / "home"), **environment}
+        done = subprocess.run(command, env=inherited, check=False, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr}")
 

@@ -69,11 +69,11 @@ class Level:
     memory: int
     moves: I32
     """a_t of each place in a piece, (longest piece,)."""
-    members: I64
+    members: I32
     """Coefficients in the order in which they are due, (n,)."""
     strong: npt.NDArray[np.bool_]
     """Whether u = 2b, where g = √b; others have u = √2 b, (n,)."""
-    due: I64
+    due: I32
     """Sub-pixels after which each gains its number, 1…size, rising, (n,)."""
     offsets: I32
     """o_j, (n,)."""
@@ -90,10 +90,10 @@ class Level:
         """First sub-pixel of each piece, and the level's size, (pieces + 1,)."""
         return self.size * np.arange(self.pieces + 1, dtype=np.int64) // self.pieces
 
-    @cached_property
-    def piece_of(self) -> I64:
+    @property
+    def piece_of(self) -> I32:
         """Piece in which each coefficient is due, (n,)."""
-        return np.searchsorted(self.starts, self.due, side="left") - 1
+        return (np.searchsorted(self.starts, self.due, side="left") - 1).astype(np.int32)
 
     def states(self, delta: I8, states: int) -> I64:
         """State that each coefficient reads, (n,), for changes (size,)."""
@@ -133,13 +133,17 @@ class TrellisDecoder:
 
         `water` is the step of D, `states` a power of two in 4…MOST_STATES. There must be a sub-pixel for each level.
         """
-        order = seed.derive("csfnns/1/trellis/order").stream().permutation(len(heights))
-        ranked = heights[order].astype(np.int64)
+        order = seed.derive("csfnns/1/trellis/order").stream().permutation(len(heights)).astype(np.int32)
+        ranked = heights[order].astype(np.int8)
         count = (int(ranked.max(initial=0)) + 1) // 2
-        gained = [np.clip(ranked - 2 * level, 0, 2) for level in range(count)]  # half bits, a half each
+        of_height = np.bincount(ranked)
+        known = np.arange(len(of_height))
         # Levels of few coefficients get some sub-pixels more: nothing averages out there.
         extra = min(_EXTRA, places // (4 * _EXTRA))
-        work = np.cumsum([int(gain.sum()) for gain in reversed(gained)])
+        halves = [
+            int((of_height * np.clip(known - 2 * level, 0, 2)).sum()) for level in range(count)
+        ]  # of half bits
+        work = np.cumsum(halves[::-1])
         shared = places - extra * count
         ends = [0, *(extra * (i + 1) + int(done) * shared // int(work[-1]) for i, done in enumerate(work))]
         for i in range(1, count + 1):
@@ -149,10 +153,11 @@ class TrellisDecoder:
         levels = []
         for i, level in enumerate(range(count - 1, -1, -1)):
             stream = seed.derive(f"csfnns/1/trellis/level/{level}").stream()
-            there = np.flatnonzero(gained[level])
-            gain = gained[level][there]
+            there = np.flatnonzero(ranked > 2 * level)
+            gain = np.minimum(ranked[there] - np.int8(2 * level), 2)
             size = ends[i + 1] - ends[i]
-            due = np.maximum(-(-np.cumsum(gain) * size // int(gain.sum())), 1)
+            done = np.cumsum(gain, dtype=np.int64)
+            due = np.maximum(-(-done * size // halves[level]), 1).astype(np.int32)
             moves = np.frombuffer(stream.take(2 * PIECE), "<u2").astype(np.int32) & (states - 1) | 1
             offsets = np.frombuffer(stream.take(2 * len(there)), "<u2").astype(np.int32)
             gains = _gain(water, level, strong=False), _gain(water, level, strong=True)
