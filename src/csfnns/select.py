@@ -33,7 +33,7 @@ LEAST_PSNR = 20.0
 """A picture that the receiver would get below this many dB is not sent."""
 
 SendAs = Literal["picture", "file"]
-_MOST_BYTES = 0.11  # for each sub-pixel, at 56 dB, less than which no cover has room for
+_MOST_BYTES = 0.11  # for each sub-pixel, at most, that a stego of 56 dB has room for
 _RATIO = 30  # bytes of pixels that a lossless copy has one byte for, at most, in drawings
 
 

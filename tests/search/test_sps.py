@@ -324,19 +324,6 @@ def test_precision_and_memory_format_make_no_other_result(layout: torch.memory_f
     assert losses(cover, found, each) == pytest.approx(reference, rel=0.05)
 
 
-def test_the_balance_moves_beta_and_nothing_else() -> None:
-    search = Search(beta=0.002)
-    assert search.balanced(0) == search
-    assert search.balanced(1) == replace(search, beta=0.016)
-    assert search.balanced(-1) == replace(search, beta=0.00025)
-
-
-@pytest.mark.parametrize("balance", [-1.1, 2, float("nan")])
-def test_a_balance_beyond_its_ends_is_refused(balance: float) -> None:
-    with pytest.raises(UsageError, match="balance"):
-        Search().balanced(balance)
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @SPACES
 def test_a_search_on_a_gpu_ends_as_good_as_on_a_processor(search: Search) -> None:

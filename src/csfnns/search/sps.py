@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -93,15 +93,6 @@ class Search:
             raise SearchError("The search diverged.", "Try a smaller learning rate.")
         return to_levels(cover, delta)
 
-    def balanced(self, balance: float) -> "Search":
-        """These settings moved along the frontier: -1 changes the cover least, 0 as they are, 1 keeps most of the secret.
-
-        β goes from 1/8 to 8 times its value. Raises UsageError outside [-1, 1].
-        """
-        if not -1 <= balance <= 1:
-            raise UsageError(f"There is no balance {balance}.", "Give -1 (invisible) to 1 (faithful).")
-        return replace(self, beta=self.beta * DIAL**balance)
-
     def _space(self, cover: Tensor, seeds: Sequence[Seed]) -> Space:
         if self.space == "tanh":
             return TanhBox(cover, self.epsilon)
@@ -155,8 +146,6 @@ def to_levels(cover: Tensor, delta: Tensor) -> Tensor:
 
 ROBUST_BETA = 0.02
 """For about 40 dB, and a secret of 30 dB or more behind JPEG (benchmarks/channels.py)."""
-DIAL = 8.0
-"""Factor on β at the ends of the dial."""
 GAMMA = 1e-4
 """γ for networks to evade where a profile has none."""
 
