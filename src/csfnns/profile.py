@@ -1,14 +1,28 @@
 """Profile: every public choice that both ends must share. It travels in the key file and is no secret."""
 
+import re
+import reprlib
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from csfnns.errors import UsageError
 
 GRID = 16  # cover sides are multiples of this: every decoder's shuffles, strides and 8x8 blocks then come out whole
 
 Rate = Literal["24", "6", "1.5"]
+Decoder = Literal["trellis", "robust", "shuffle", "plain"]
+Weights = Literal["xavier-normal", "xavier-uniform", "orthogonal", "kaiming", "uniform", "normal"]
+
+NETWORK_FIELDS = ("bpp", "channels", "weights")
 
 # What key files can hold as it is: printable ASCII but " and \, one blank at a time, none at the ends.
 _WORDS = r"[!#-\[\]-~]+( [!#-\[\]-~]+)*"
@@ -60,55 +74,51 @@ def facts_by_name(facts: tuple[str, ...]) -> dict[str, str]:
 
 
 class Profile(BaseModel):
-    """Public choices of one key. Frozen; two equal profiles make equal covers and decoders from equal seeds."""
+    """Public choices of one key. Frozen; two equal profiles make equal covers and decoders from equal seeds.
+
+    `model_dump` gives the fields that apply: no album or model unless the generator needs it, and nothing of a
+    network with the trellis decoder.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     generator: str = Field(default="abstract", pattern=r"^[a-z][a-z0-9-]{0,31}$")
     album: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """Fingerprint of the shared album, for generator `folder`."""
     diffusion: Diffusion | None = None
-    """What makes the covers of generator `diffusion`."""
+    """The model and its settings, for generator `diffusion`."""
     width: int = Field(default=512, ge=64, le=8192, multiple_of=GRID)
     height: int = Field(default=512, ge=64, le=8192, multiple_of=GRID)
-    decoder: Literal["trellis", "robust", "shuffle", "plain"] = "trellis"
+    decoder: Decoder = "trellis"
     """What makes a picture of δ: the trellis decoder, or one of three networks."""
     bpp: Rate = "6"
-    """Of a network: secret bits a cover pixel, 24 a secret pixel as in the paper: 24, 6 or 1.5."""
+    """Secret bits per cover pixel of a network, with 24 bits in a secret pixel as in the paper."""
     channels: int = Field(default=48, ge=3, le=512)
-    """Of a network."""
-    weights: Literal["xavier-normal", "xavier-uniform", "orthogonal", "kaiming", "uniform", "normal"] = (
-        "orthogonal"
-    )
+    """Channels of a network's hidden layers."""
+    weights: Weights = "orthogonal"
+    """Distribution of a network's weights."""
 
     @model_validator(mode="after")
-    def _album_belongs_to_folder(self) -> Self:
-        if (self.album is not None) != (self.generator == "folder"):
-            raise ValueError("an album fingerprint goes with the generator 'folder', and only with it")
-        return self
-
-    @model_validator(mode="after")
-    def _diffusion_belongs_to_its_generator(self) -> Self:
-        if (self.diffusion is not None) != (self.generator == "diffusion"):
-            raise ValueError("a description of a model goes with the generator 'diffusion', and only with it")
-        return self
-
-    @model_validator(mode="after")
-    def _trellis_has_no_network(self) -> Self:
-        if self.decoder == "trellis":
-            for name in ("bpp", "channels", "weights"):
-                if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f"{name} goes with a network: choose the profile 'paper' or 'robust'")
-        return self
-
-    @model_validator(mode="after")
-    def _robust_carries_little(self) -> Self:
-        # 28 numbers of a block are looked at: 12 can be made of them, 48 or 192 cannot.
+    def _fields_fit_together(self) -> Self:
+        for field, generator in (("album", "folder"), ("diffusion", "diffusion")):
+            if (getattr(self, field) is not None) != (self.generator == generator):
+                with_it = f"goes with the generator {generator!r}, and only with it"
+                raise ValueError(f"{field} {with_it}; the generator is {self.generator!r}")
+        given = [field for field in NETWORK_FIELDS if field in self.model_fields_set]
+        if self.decoder == "trellis" and given:
+            raise ValueError(f"{given[0]} goes with a network, and this decoder is 'trellis'")
+        # The decoder robust reads 28 numbers of a block: 12 outputs can be made of them, 48 or 192 cannot.
         if self.decoder == "robust" and self.bpp != "1.5":
-            raise ValueError("the decoder 'robust' carries 1.5 bits a pixel, no more")
+            raise ValueError(f"bpp must be '1.5' with the decoder 'robust', got {self.bpp!r}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _applying_fields(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        network = () if self.is_network else NETWORK_FIELDS
+        fields: dict[str, Any] = handler(self)
+        return {name: value for name, value in fields.items() if value is not None and name not in network}
 
     @property
     def has_header(self) -> bool:
@@ -137,30 +147,51 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def make_profile(name: str = "standard", **choices: Any) -> Profile:
-    """Preset `standard`, `robust` or `paper`, with single choices replaced. Raises UsageError for what cannot be."""
+def make_profile(
+    name: str = "standard",
+    *,
+    width: int = 512,
+    height: int = 512,
+    generator: str = "abstract",
+    album: str | None = None,
+    diffusion: Diffusion | None = None,
+    decoder: Decoder | None = None,
+    bpp: Rate | None = None,
+    channels: int | None = None,
+    weights: Weights | None = None,
+) -> Profile:
+    """Preset `standard`, `robust` or `paper`, with single choices replaced.
+
+    `width` and `height` are the cover's, multiples of 16 in 64…8192. `album` is the fingerprint of an album, with the
+    generator `folder`; `diffusion` comes from `csfnns.covers.describe_diffusion`. `bpp`, `channels` and `weights` go
+    with the networks of `robust` and `paper`. Raises UsageError for an unknown preset and for choices that are out of
+    range or do not fit together.
+    """
     if name not in PRESETS:
         raise UsageError(f"There is no profile {name!r}.", f"Choose one of: {', '.join(PRESETS)}.")
+    network = {"decoder": decoder, "bpp": bpp, "channels": channels, "weights": weights}
+    cover = {"width": width, "height": height, "generator": generator, "album": album, "diffusion": diffusion}
+    chosen = {field: value for field, value in network.items() if value is not None}
     try:
-        return Profile(name=name, **(PRESETS[name] | choices))
+        return Profile(name=name, **(PRESETS[name] | chosen | cover))
     except ValidationError as error:
-        raise _as_usage_error(error, "profile") from error
+        raise UsageError(explain(error), "Choose another value, or leave it out.") from error
 
 
 def make_diffusion(**fields: Any) -> Diffusion:
-    """Description of how a diffusion model makes covers. Raises UsageError for what cannot be."""
+    """Model and settings of diffusion covers. Raises UsageError for fields that are out of range."""
     try:
         return Diffusion(**fields)
     except ValidationError as error:
-        raise _as_usage_error(error, "covers") from error
+        raise UsageError(explain(error), "Choose another value.") from error
 
 
-def _as_usage_error(error: ValidationError, whose: str) -> UsageError:
+def explain(error: ValidationError) -> str:
+    """First problem as a sentence with field and value, such as "width must be a multiple of 16, got 100."."""
     first = error.errors()[0]
-    reason = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:
-        return UsageError(
-            f"This {whose.removesuffix('s')} cannot be: {reason}.", "Leave one of the choices out."
-        )
     field = ".".join(map(str, first["loc"]))
-    return UsageError(f"The {whose}'s {field} cannot be {first['input']!r}: {reason}.")
+    if first["type"] == "value_error":
+        return f"{field}{': ' * bool(field)}{first['ctx']['error']}."
+    if first["type"] in ("missing", "extra_forbidden"):
+        return f"{field} is {'missing' if first['type'] == 'missing' else 'unknown'}."
+    return f"{field} {re.sub('^[A-Z][a-z]+ should', 'must', first['msg'])}, got {reprlib.repr(first['input'])}."

@@ -1,14 +1,13 @@
 """Frozen outputs: a change here breaks every key in use.
 
-After a deliberate change of a version, `CSFNNS_REGENERATE=1 pytest tests/keys/test_key_vectors.py` writes
-them anew, here and in the document on the format.
+After a deliberate change of the format, `CSFNNS_REGENERATE=1 pytest tests/keys/test_key_vectors.py` writes them anew,
+here and in docs/format.md.
 """
 
 import hashlib
 import hmac
 import json
 import os
-import tomllib
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -16,55 +15,63 @@ from typing import Any
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from csfnns.keys import Key, key_from_passphrase, parse_key, render_key
-from csfnns.keys.material import canonical_profile
+from csfnns.keys.material import canonical
+from csfnns.keys.passphrase import salt
 from csfnns.profile import make_profile
 from csfnns.stream import Seed
 
 STORE = Path(__file__).with_name("vectors.json")
-DOCUMENTS = Path(__file__).parents[2] / "docs"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "format.md"
 PASSPHRASE = "ﬁve mango violins, harbor ½ pencil tulip"  # its first letters and its ½ are others after NFKC
+CONTEXT = "Bob@Example.org "
+NONCE = bytes(range(16))
 
 
 def make_vectors() -> dict[str, Any]:
-    profile = make_profile()
-    key = Key.from_root(profile, Seed(bytes(range(32))), ("bob", "carol"))
-    album = Key.from_root(make_profile("paper", generator="folder", album="0f" * 32), Seed(bytes(32)))
-    spoken = key_from_passphrase(PASSPHRASE, profile)
+    profile, root = make_profile(), Seed(bytes(range(32)))
+    both, team = Key.from_root(profile, root), Key.from_root(profile, root, ("bob", "carol"))
+    bob = team.for_receiver("bob")
+    album = Key.from_root(make_profile("paper", generator="folder", album="0f" * 32), root)
+    spoken = key_from_passphrase(PASSPHRASE, profile, context=CONTEXT)
     assert spoken.root is not None
+    links = {
+        "conversation": both.check_link,
+        "to bob": team.route(["bob"]).link,
+        "from bob": bob.route().link,
+        "to bob and carol": team.check_link,
+    }
+    link = links["to bob"]
     return {
-        "cover-key": key.cover.data.hex(),
-        "id": key.id,
-        "receiver-key": {receiver.name: receiver.seed.data.hex() for receiver in key.receivers},
-        "decoder": {f"bob/{n}": key.decoder_seed("bob", n).data.hex() for n in (1, 1000)},
-        "header": {f"bob/{n}": key.header_seed("bob", n).data.hex() for n in (1, 1000)},
-        "profile": canonical_profile(profile),
+        "links": {name: each.seed.data.hex() for name, each in links.items()},
+        "ids": {"conversation": both.id, "sender": team.id},
+        "to bob": {
+            "address": link.address_key().data.hex(),
+            "cover": link.cover_seed(NONCE).data.hex(),
+            "decoder": link.decoder_seed(NONCE).data.hex(),
+            "header": link.header_seed(NONCE).data.hex(),
+        },
         "passphrase": {
             "text": PASSPHRASE,
             "nfkc": unicodedata.normalize("NFKC", PASSPHRASE).encode().hex(),
-            "salt": hashlib.sha256(f"csfnns/1/passphrase\n{canonical_profile(profile)}".encode()).hexdigest()[
-                :32
-            ],
-            "root-key": spoken.root.data.hex(),
+            "salt": salt(profile, CONTEXT).hex(),
+            "root": spoken.root.data.hex(),
             "id": spoken.id,
         },
-        "files": {
-            "sender": render_key(key),
-            "receiver": render_key(key.for_receiver("bob")),
-            "album": render_key(album),
-        },
+        "profile": canonical(profile.model_dump(mode="json")),
+        "files": {"sender": render_key(team), "receiver": render_key(bob)},
+        "other files": {"conversation": render_key(both), "album": render_key(album)},
     }
 
 
 def stored() -> dict[str, Any]:
-    vectors: dict[str, Any] = json.loads(STORE.read_text(encoding="utf-8"))
     if os.environ.get("CSFNNS_REGENERATE"):
-        old, vectors = vectors, make_vectors()
-        STORE.write_text(json.dumps(vectors, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        for path in DOCUMENTS.glob("format*.md"):
-            text = path.read_text(encoding="utf-8")
-            for was, now in zip(values(old), values(vectors), strict=True):
-                text = text.replace(was, now)
-            path.write_text(text, encoding="utf-8")
+        old, new = json.loads(STORE.read_text(encoding="utf-8")), make_vectors()
+        STORE.write_text(json.dumps(new, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = DOCUMENT.read_text(encoding="utf-8")
+        for was, now in zip(values(old), values(new), strict=True):
+            text = text.replace(was, now)
+        DOCUMENT.write_text(text, encoding="utf-8")
+    vectors: dict[str, Any] = json.loads(STORE.read_text(encoding="utf-8"))
     return vectors
 
 
@@ -79,46 +86,46 @@ def test_keys_seeds_and_files_never_change() -> None:
 
 
 def test_the_format_document_shows_these_vectors() -> None:
-    text = "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS.glob("format*.md"))
-    album = stored()["files"]["album"]
-    assert [value for value in values(stored()) if value not in text] == [album]
+    text, vectors = DOCUMENT.read_text(encoding="utf-8"), stored()
+    vectors.pop("other files")
+    assert [value for value in values(vectors) if value not in text] == []
 
 
 def test_another_program_can_make_the_root_key_as_the_document_says() -> None:
-    vector = stored()["passphrase"]
-    salt, words = bytes.fromhex(vector["salt"]), bytes.fromhex(vector["nfkc"])
-    root = Argon2id(salt=salt, length=32, iterations=3, lanes=4, memory_cost=65536).derive(words)
-    assert root.hex() == vector["root-key"]
+    vector, profile = stored()["passphrase"], stored()["profile"]
+    content = f'{{"for":"bob@example.org","profile":{profile}}}'
+    assert hashlib.sha256(f"csfnns/2/passphrase\n{content}".encode()).digest()[:16].hex() == vector["salt"]
+    slow = Argon2id(salt=bytes.fromhex(vector["salt"]), length=32, iterations=3, lanes=4, memory_cost=65536)
+    assert slow.derive(bytes.fromhex(vector["nfkc"])).hex() == vector["root"]
 
 
 def test_another_program_can_read_the_files_as_the_document_says() -> None:
-    for text in stored()["files"].values():
-        content = tomllib.loads(text)
-        check = content.pop("check")["checksum"]
-        for table in (content["profile"], content["secret"]):
-            for field in {"album", "root-key", "cover-key", "receiver-key"} & table.keys():
-                table[field] = "".join(part(field, n, row) for n, row in enumerate(table[field], 1))
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(b"csfnns/1/key-file\n" + canonical.encode()).hexdigest()
+    for text in (stored()["files"] | stored()["other files"]).values():
+        content = json.loads(text[text.index("{") :])
+        check = content.pop("checksum")
+        for name in {"root", "pair", "group"} & content.keys():
+            content[name] = "".join(part(name, n, row) for n, row in enumerate(content[name], 1))
+        compact = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(b"csfnns/2/key-file\n" + compact.encode()).hexdigest()
         assert check.replace(" ", "") == digest[:16]
-        assert content["id"] == public_id(content["secret"])
-        assert content["id"] == parse_key(text).id
+        assert content["id"] == public_id(content) == parse_key(text).id
 
 
-def part(field: str, number: int, row: str) -> str:
+def part(name: str, number: int, row: str) -> str:
     digits, check = row.split(" - ")
     digits = digits.replace(" ", "")
-    assert check == hashlib.sha256(f"csfnns/1/line/{field}/{number}/{digits}".encode()).hexdigest()[:4]
+    assert check == hashlib.sha256(f"csfnns/2/line/{name}/{number}/{digits}".encode()).hexdigest()[:4]
     return digits
 
 
-def public_id(secret: dict[str, str]) -> str:
-    cover = bytes.fromhex(secret.get("cover-key", ""))
-    if not cover:
-        cover = hkdf(bytes.fromhex(secret["root-key"]), b"csfnns/1/cover-key")
-    digits = hkdf(cover, b"csfnns/1/key-id")[:8].hex()
+def public_id(content: dict[str, str]) -> str:
+    secret = bytes.fromhex(content.get("root", content.get("group", "")))
+    steps = {
+        "conversation": ["csfnns/2/pair/conversation"],
+        "sender": ["csfnns/2/group", "csfnns/2/to-receiver"],
+        "receiver": ["csfnns/2/to-receiver"],
+    }
+    for label in [*steps[content["role"]], "csfnns/2/key-id"]:
+        secret = hmac.new(secret, label.encode() + b"\x01", hashlib.sha256).digest()
+    digits = secret[:8].hex()
     return "-".join(digits[i : i + 4] for i in range(0, 16, 4))
-
-
-def hkdf(key: bytes, label: bytes) -> bytes:
-    return hmac.new(key, label + b"\x01", hashlib.sha256).digest()

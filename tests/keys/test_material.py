@@ -5,76 +5,145 @@ import pickle
 import pytest
 
 from csfnns.errors import UsageError
-from csfnns.keys import LAST_MESSAGE, Key
+from csfnns.keys import Key, Link, Route
 from csfnns.profile import make_profile
 from csfnns.stream import Seed
 
 ROOT = Seed(bytes(range(32)))
 TEAM = Key.from_root(make_profile(), ROOT, ("bob", "carol"))
+BOB, CAROL = TEAM.for_receiver("bob"), TEAM.for_receiver("carol")
+BOTH = Key.from_root(make_profile(), ROOT)
+NONCE = bytes(range(16))
 
 
-def hkdf(secret: bytes, label: str) -> bytes:
-    """HKDF-Expand of RFC 5869 for one block, written out."""
-    return hmac.new(secret, label.encode() + b"\x01", hashlib.sha256).digest()
+def hkdf(secret: bytes, *labels: str) -> bytes:
+    """HKDF-Expand of RFC 5869 for one block, applied label after label."""
+    for label in labels:
+        secret = hmac.new(secret, label.encode() + b"\x01", hashlib.sha256).digest()
+    return secret
+
+
+def links(route: Route) -> set[Link]:
+    return {route.link, *route.readers.values()}
 
 
 def test_every_seed_is_the_documented_hkdf_of_the_root() -> None:
-    cover = hkdf(ROOT.data, "csfnns/1/cover-key")
-    carol = hkdf(ROOT.data, "csfnns/1/receiver/carol")
-    assert TEAM.cover.data == cover
-    assert TEAM.id.replace("-", "") == hkdf(cover, "csfnns/1/key-id")[:8].hex()
-    assert TEAM.decoder_seed("carol", 12).data == hkdf(carol, "csfnns/1/decoder/12")
-    assert TEAM.header_seed("carol", 12).data == hkdf(carol, "csfnns/1/header/12")
+    link = TEAM.route(["carol"]).link
+    assert link.seed.data == hkdf(ROOT.data, "csfnns/2/pair/carol", "csfnns/2/to-receiver")
+    assert link.address_key().data == hkdf(link.seed.data, "csfnns/2/address")
+    for name in ("cover", "decoder", "header"):
+        seed = getattr(link, f"{name}_seed")(NONCE)
+        assert seed.data == hkdf(link.seed.data, f"csfnns/2/{name}/000102030405060708090a0b0c0d0e0f")
+    group = TEAM.route(["bob", "carol"]).link.seed.data
+    assert group == hkdf(ROOT.data, "csfnns/2/group", "csfnns/2/to-receiver")
+    answer = CAROL.route().link.seed.data
+    assert answer == hkdf(ROOT.data, "csfnns/2/pair/carol", "csfnns/2/to-sender")
+    assert BOTH.route().link.seed.data == hkdf(ROOT.data, "csfnns/2/pair/conversation")
 
 
-def test_a_plain_new_key_hides_and_reveals_for_one() -> None:
+def test_the_id_follows_from_the_check_link() -> None:
+    assert TEAM.check_link == TEAM.route(["bob", "carol"]).link
+    assert BOTH.check_link == BOTH.route().link
+    for key in (TEAM, BOTH):
+        assert key.id.replace("-", "") == hkdf(key.check_link.seed.data, "csfnns/2/key-id")[:8].hex()
+
+
+def test_a_conversation_hides_and_reveals_on_one_link() -> None:
     key = Key.new()
-    assert key.names == ("main",)
-    assert key.role == "sender"
+    assert (key.role, key.names, key.owner) == ("conversation", ("receiver",), None)
+    assert key.incoming() == [key.route()] == [key.route(["receiver"])]
+    assert links(key.route()) == {key.route().link}
     assert key.profile == make_profile("standard")
 
 
 def test_two_new_keys_share_nothing() -> None:
-    a, b = Key.new(), Key.new()
-    assert a.cover != b.cover
-    assert a.id != b.id
-    assert a.decoder_seed("main", 1) != b.decoder_seed("main", 1)
+    assert Key.new().id != Key.new().id
 
 
-def test_a_receiver_has_the_senders_seeds_for_himself() -> None:
-    bob = TEAM.for_receiver("bob")
-    assert bob.role == "receiver"
-    assert bob.cover == TEAM.cover
-    assert bob.id == TEAM.id
-    assert bob.decoder_seed("bob", 3) == TEAM.decoder_seed("bob", 3)
-    assert bob.header_seed("bob", 3) == TEAM.header_seed("bob", 3)
-    assert bob.for_receiver("bob") == bob
+def test_a_message_to_one_runs_on_the_pairs_link_alone() -> None:
+    route = TEAM.route(["bob"])
+    assert route == Route(route.link, {"bob": route.link}, "sender")
+    assert BOB.incoming()[0] == route
 
 
-def test_a_receiver_holds_nothing_that_gives_another_receivers_key() -> None:
-    bob = TEAM.for_receiver("bob")
-    held = [bob.cover, *(receiver.seed for receiver in bob.receivers)]
-    carol = TEAM.receivers[1].seed
-    assert bob.root is None
-    assert carol not in held
-    assert all(seed.derive("csfnns/1/receiver/carol") != carol for seed in held)
-    with pytest.raises(UsageError, match="no receiver 'carol'"):
-        bob.decoder_seed("carol", 1)
-    with pytest.raises(UsageError, match="no receiver 'carol'"):
-        bob.for_receiver("carol")
+def test_a_message_to_several_runs_on_the_groups_link() -> None:
+    route = TEAM.route(["carol", "bob"])
+    assert list(route.readers) == ["carol", "bob"]
+    assert route.readers == {name: TEAM.route([name]).link for name in ("bob", "carol")}
+    assert route.link not in route.readers.values()
+    for name, key in {"bob": BOB, "carol": CAROL}.items():
+        assert Route(route.link, {name: route.readers[name]}, "sender") in key.incoming()
+
+
+def test_an_answer_runs_on_a_link_of_its_own_and_names_its_author() -> None:
+    answer = BOB.route(["sender"])
+    assert answer == BOB.route() == Route(answer.link, {"sender": answer.link}, "bob")
+    assert answer in TEAM.incoming()
+    assert answer.link != TEAM.route(["bob"]).link
+
+
+def test_a_key_also_reads_what_was_sent_with_it() -> None:
+    assert TEAM.route(["bob"]) in TEAM.incoming()
+    assert TEAM.route(["bob", "carol"]) in TEAM.incoming()
+    assert BOB.route() in BOB.incoming()
+    assert (len(TEAM.incoming()), len(BOB.incoming())) == (5, 3)
+
+
+def test_a_sender_with_one_receiver_has_a_group_that_no_message_uses() -> None:
+    alone = Key.from_root(make_profile(), ROOT, ["bob"])
+    assert alone.route() == alone.route(["bob"])
+    assert len(alone.incoming()) == 3
+    assert alone.for_receiver("bob") == BOB
+
+
+def test_receivers_share_the_groups_link_and_nothing_else() -> None:
+    common = {link for route in BOB.incoming() for link in links(route)} & {
+        link for route in CAROL.incoming() for link in links(route)
+    }
+    assert common == {TEAM.check_link}
+    assert BOB.check_link == CAROL.check_link == TEAM.check_link
+    assert BOB.id == CAROL.id == TEAM.id
+    held = [BOB.group, *(seed for _, seed in BOB.pairs)]
+    assert BOB.root is None
+    assert dict(CAROL.pairs)["carol"] not in held
 
 
 def test_all_seeds_of_a_key_differ() -> None:
-    seeds = [TEAM.cover, ROOT]
-    for name in TEAM.names:
-        for message in (1, 2, 11, 12):
-            seeds += [TEAM.decoder_seed(name, message), TEAM.header_seed(name, message)]
-    assert len({seed.data for seed in seeds}) == len(seeds)
+    every = {link for route in TEAM.incoming() for link in links(route)}
+    seeds = [ROOT.data, *(link.address_key().data for link in every)]
+    for link in every:
+        for nonce in (NONCE, bytes(16)):
+            seeds += [
+                link.cover_seed(nonce).data,
+                link.decoder_seed(nonce).data,
+                link.header_seed(nonce).data,
+            ]
+    assert len(set(seeds)) == len(seeds) == 1 + 5 * 7
 
 
-def test_a_receivers_key_does_not_depend_on_who_else_there_is() -> None:
-    alone = Key.from_root(make_profile(), ROOT, ("carol",))
-    assert alone.for_receiver("carol") == TEAM.for_receiver("carol")
+@pytest.mark.parametrize(
+    ("key", "names", "problem"),
+    [
+        (TEAM, [], "several receivers"),
+        (TEAM, ["dave"], "cannot hide for 'dave'"),
+        (TEAM, ["bob", "bob"], "named twice"),
+        (TEAM, ["sender"], "cannot hide for 'sender'"),
+        (BOB, ["carol"], "cannot hide for 'carol'"),
+        (BOB, ["bob"], "cannot hide for 'bob'"),
+        (BOTH, ["bob"], "cannot hide for 'bob'"),
+    ],
+)
+def test_a_route_to_others_is_refused(key: Key, names: list[str], problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        key.route(names)
+
+
+def test_only_a_sender_makes_receivers_keys() -> None:
+    with pytest.raises(UsageError, match="no receiver 'dave'"):
+        TEAM.for_receiver("dave")
+    for key in (BOB, BOTH):
+        with pytest.raises(UsageError, match="Only a sender's key"):
+            key.for_receiver("bob")
 
 
 @pytest.mark.parametrize("name", ["", "Bob", "bob carol", "böb", "bob\n", "../bob", "b" * 33])
@@ -83,34 +152,31 @@ def test_a_bad_receiver_name_is_refused(name: str) -> None:
         Key.new(receivers=("carol", name))
 
 
-def test_a_receiver_named_twice_is_refused() -> None:
-    with pytest.raises(UsageError, match="'bob' is named twice"):
-        Key.new(receivers=("bob", "carol", "bob"))
-
-
-def test_eight_receivers_fit_and_nine_do_not() -> None:
-    names = [f"r{i}" for i in range(9)]
-    assert len(Key.new(receivers=names[:8]).names) == 8
-    with pytest.raises(UsageError, match="1 to 8 receivers, not 9"):
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (["bob", "carol", "bob"], "'bob' is named twice"),
+        (["sender"], "'sender' is reserved"),
+        (["bob", "receiver"], "'receiver' is reserved"),
+        ([f"r{i}" for i in range(9)], "1 to 8 receivers, got 9"),
+    ],
+)
+def test_names_that_do_not_fit_together_are_refused(names: list[str], problem: str) -> None:
+    assert len(Key.new(receivers=[f"r{i}" for i in range(8)]).incoming()) == 17
+    with pytest.raises(UsageError, match=problem):
         Key.new(receivers=names)
 
 
-@pytest.mark.parametrize("message", [0, -1, LAST_MESSAGE + 1])
-def test_only_message_numbers_have_seeds(message: int) -> None:
-    with pytest.raises(UsageError, match="no message number"):
-        TEAM.decoder_seed("bob", message)
-    with pytest.raises(UsageError, match="no message number"):
-        TEAM.header_seed("bob", message)
-
-
-@pytest.mark.parametrize("key", [TEAM, TEAM.for_receiver("bob")])
+@pytest.mark.parametrize("key", [TEAM, BOB, BOTH])
 def test_no_secret_shows_when_a_key_is_printed(key: Key) -> None:
-    shown = f"{key} {key!r} {key.receivers!r} {key.root!r} {key.cover}"
-    assert "bob" in shown
-    for seed in [TEAM.cover, ROOT, *(receiver.seed for receiver in TEAM.receivers)]:
+    shown = f"{key} {key!r} {key.pairs!r} {key.group!r} {key.root!r} {key.incoming()!r}"
+    secrets = [ROOT, key.group, *(seed for _, seed in key.pairs)]
+    secrets += [link.seed for route in key.incoming() for link in links(route)]
+    for seed in filter(None, secrets):
         assert seed.data.hex() not in shown
         assert str(seed.data) not in shown
 
 
 def test_a_key_travels_to_another_process() -> None:
-    assert pickle.loads(pickle.dumps(TEAM)) == TEAM
+    for key in (TEAM, BOB, BOTH):
+        assert pickle.loads(pickle.dumps(key)) == key

@@ -1,22 +1,34 @@
-"""Keys: what both ends share, how it is kept, and which message numbers were used."""
+"""Keys: what both ends share, and how it is kept."""
 
-from csfnns.keys.files import KeyFileWarning, read_key, receiver_path, write_key
-from csfnns.keys.ledger import Ledger
-from csfnns.keys.material import DEFAULT_RECEIVER, LAST_MESSAGE, MAX_RECEIVERS, Key, Receiver, check_message
-from csfnns.keys.passphrase import Strength, key_from_passphrase, strength
+from csfnns.keys.cost import Cost, check_cost, estimate_cost
+from csfnns.keys.files import (
+    KeyFileWarning,
+    change_passphrase,
+    decode_key,
+    read_key,
+    receiver_path,
+    write_key,
+)
+from csfnns.keys.material import MAX_RECEIVERS, Key, Link, Route, message_id
+from csfnns.keys.passphrase import Strength, check_strength, key_from_passphrase, make_phrase, strength
 from csfnns.keys.text import parse_key, render_key
 
 __all__ = [
-    "DEFAULT_RECEIVER",
-    "LAST_MESSAGE",
     "MAX_RECEIVERS",
+    "Cost",
     "Key",
     "KeyFileWarning",
-    "Ledger",
-    "Receiver",
+    "Link",
+    "Route",
     "Strength",
-    "check_message",
+    "change_passphrase",
+    "check_cost",
+    "check_strength",
+    "decode_key",
+    "estimate_cost",
     "key_from_passphrase",
+    "make_phrase",
+    "message_id",
     "parse_key",
     "read_key",
     "receiver_path",

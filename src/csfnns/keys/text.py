@@ -1,296 +1,282 @@
-"""The text of a key file: something to look at, copy and mail, that notices when a single character was lost.
+"""The text of a key file: comments and one JSON object, which survive mail programs and show what was lost.
 
-The format is in docs/format.md. It is a subset of TOML with three safeguards: each line of a 256-bit value
-carries a check of its own, so that an error can name the line; a checksum covers everything, so that no
-public field changes unnoticed; and the key's public id is written out and compared with the one that the
-secrets give.
+The format is in docs/format.md. Each line of a 256-bit secret carries a check of its own, so that an error can name
+the line; a checksum covers everything; and the key's public id must be the one that the secrets give. A passphrase may
+protect the secrets (keys/protection.py); what is public stays readable, and is authenticated.
 """
 
 import hashlib
+import json
 import re
-import tomllib
-from typing import Any, TypeVar
+import unicodedata
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Literal, TypeAlias
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from csfnns.errors import KeyFileError, UsageError
-from csfnns.keys.material import DEFAULT_RECEIVER, Key, Receiver, canonical, check_names
-from csfnns.profile import Diffusion, Profile
-from csfnns.stream import Seed
+from csfnns.keys.material import Key, Role, canonical
+from csfnns.keys.protection import TAG_BYTES, Protection
+from csfnns.profile import Profile, explain
+from csfnns.stream import SEED_BYTES, Seed
 
-FORMAT = 1
+FORMAT = 2
+MAX_CHARACTERS = 64 * 1024
 
-_LONGEST = 64  # characters of a text on one line, so that no line has more than 72
-_BLOCKS = (
-    "album",
-    "reference",
-    "root-key",
-    "cover-key",
-    "receiver-key",
-)  # 256-bit values, written over four lines
+Passphrase: TypeAlias = str | Callable[[], str] | None
+"""Passphrase of a protected key file, or what asks for it where the file is protected."""
+
 _ASK = "Get an unchanged copy of the key from whoever made it."
+_COMMENTS: dict[Role, str] = {
+    "conversation": """\
+# csfnns key of a conversation. KEEP IT SECRET.
+# Whoever has a copy can hide, and reveal all that is hidden with it.
+# Hand it over in person or over a secure channel.
+""",
+    "sender": """\
+# csfnns key of a sender. KEEP IT SECRET.
+# It hides for its receivers and reveals everything, also their answers.
+# It belongs to the sender alone: receivers have files of their own.
+""",
+    "receiver": """\
+# csfnns key of a receiver. KEEP IT SECRET.
+# It reveals what is hidden for them, and hides answers to the sender.
+# It belongs to them alone.
+""",
+}
+_PROTECTED = "# A passphrase protects it.\n"
+_ASCII = {ord(c): '"' for c in "“”„‟«»"} | {ord(c): "'" for c in "‘’‚‛"} | {ord(c): "-" for c in "‐‒–—−"}
 
-T = TypeVar("T")
+
+class _Form(BaseModel):
+    """Public fields of every key file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal[2]
+    role: Role
+    id: str
+    profile: Profile
+    checksum: str
 
 
-def render_key(key: Key) -> str:
-    """Text of the key's file, which is secret: ASCII, lines of at most 72 characters.
+class _Sender(_Form):
+    receivers: list[str] = Field(min_length=1)
 
-    Raises KeyFileError for a profile with characters that no key file can hold.
+
+class _Receiver(_Form):
+    receiver: str
+
+
+_FORMS: dict[str, type[_Form]] = {"conversation": _Form, "sender": _Sender, "receiver": _Receiver}
+_SECRETS = {"conversation": ("root",), "sender": ("root",), "receiver": ("pair", "group")}
+
+
+@cache
+def _form(role: str, protected: bool) -> type[_Form]:
+    """Fields of a key file: the secrets, or what they are encrypted as."""
+    fields: dict[str, Any] = dict.fromkeys(_SECRETS[role], (list[str], ...))
+    if protected:
+        fields = {"protection": (Protection, ...), "sealed": (list[str], ...)}
+    return create_model("Form", __base__=_FORMS[role], **fields)
+
+
+def render_key(key: Key, passphrase: str | None = None, *, protection: Protection | None = None) -> str:
+    """Text of the key's file, which is secret. ASCII; lines of at most 72 characters but for the profile's texts.
+
+    A passphrase encrypts the secrets; `protection` says how. Raises KeyFileError for what is no passphrase.
     """
-    content = _content(key)
-    lines = [f"# {line}".rstrip() for line in _header(key)]
-    lines += [_field(name, content[name]) for name in ("format", "role", "id")]
-    for table in ("profile", "secret"):
-        lines += _table(table, content[table])
-    lines += ["", "[check]", _field("checksum", checksum(content))]
-    return "\n".join(lines) + "\n"
+    content, secrets, comments = _public(key), _secrets(key), _COMMENTS[key.role]
+    if passphrase is not None:
+        protection = protection or Protection.new()
+        content["protection"] = protection.model_dump()
+        secrets = {"sealed": protection.seal(b"".join(secrets.values()), passphrase, _associated(content))}
+        comments += _PROTECTED
+    shown: dict[str, Any] = content | {name: _lines(name, data) for name, data in secrets.items()}
+    shown["checksum"] = _groups(checksum(content | {name: data.hex() for name, data in secrets.items()}))
+    return comments + json.dumps(shown, indent=2) + "\n"
 
 
-def parse_key(text: str, source: str = "The key") -> Key:
+def parse_key(text: str, source: str = "The key", passphrase: Passphrase = None) -> Key:
     """Key in the text of a key file, called `source` in errors.
 
-    Raises KeyFileError saying what is wrong where.
+    Forgives what mail programs and editors do: wrapped lines, ">" before them, other line ends, blanks, quotes and
+    hyphens, upper-case hexadecimal digits, and text before and after the JSON object. Raises KeyFileError that says
+    what is wrong, and where; for a protected key also without its passphrase.
     """
-    file = _Text(text, source)
-    top = file.table(file.parsed)
-    if top.take("format", int) != FORMAT:
-        raise file.error("format", f"is not {FORMAT}", "A newer csfnns made this key: update this one.")
-    role, written_id = top.take("role", str), top.take("id", str)
-    profile, secret, check = (file.table(top.take(name, dict)) for name in ("profile", "secret", "check"))
-    top.end()
-
-    key = _key(file, role, _profile(file, profile), secret)
-    if written_id != key.id:
-        raise file.error("id", "is not the one that the secrets give", _ASK)
-    written_checksum = check.take("checksum", str)
-    check.end()
-    if " ".join(written_checksum.split()) != checksum(_content(key)):
-        hint = f"{_ASK} No field can be edited: for another profile or other receivers, make a new key."
-        raise file.error("checksum", "does not fit: something was changed after the key was made", hint)
+    file = _File(text, source)
+    version, role = (file.content.get(name) for name in ("format", "role"))
+    if version != FORMAT or type(version) is not int:
+        raise file.error("format", f"format must be {FORMAT}, got {version!r}.", f"{_ASK} Or update csfnns.")
+    if not isinstance(role, str) or role not in _FORMS:
+        raise file.error("role", f"role must be one of {', '.join(_FORMS)}, got {role!r}.")
+    protected = not {"protection", "sealed"}.isdisjoint(file.content)
+    try:
+        form: Any = _form(role, protected).model_validate(file.content)
+    except ValidationError as error:
+        fields = [each for each in error.errors()[0]["loc"] if isinstance(each, str)]
+        raise file.error(fields[-1], explain(error)) from None
+    for name in form.profile.model_dump().keys() - file.content["profile"].keys():
+        raise file.error("profile", f"profile.{name} is missing.")
+    if protected:
+        secrets = _unlocked(file, form, passphrase)
+    else:
+        secrets = {name: file.secret(name, SEED_BYTES) for name in _SECRETS[role]}
+    try:
+        if role == "receiver":
+            pair = (form.receiver, Seed(secrets["pair"]))
+            key = Key(form.profile, "receiver", (pair,), Seed(secrets["group"]))
+        else:
+            key = Key.from_root(form.profile, Seed(secrets["root"]), getattr(form, "receivers", ()))
+    except UsageError as error:
+        raise file.error("receivers" if role == "sender" else "receiver", error.message) from None
+    if _compact(form.id) != key.id:
+        raise file.error("id", "The id does not belong to these secrets.")
+    if not protected:
+        file.compare(form.checksum, _public(key) | {name: data.hex() for name, data in secrets.items()})
     return key
+
+
+def _unlocked(file: "_File", form: Any, passphrase: Passphrase) -> dict[str, bytes]:
+    """Secrets of a protected key. Raises KeyFileError."""
+    names = _SECRETS[form.role]
+    sealed = file.secret("sealed", len(names) * SEED_BYTES + TAG_BYTES)
+    content = form.model_dump(mode="json", exclude={"checksum", "sealed"}) | {"id": _compact(form.id)}
+    file.compare(form.checksum, content | {"sealed": sealed.hex()})
+    if passphrase is None:
+        raise KeyFileError(f"{file.source} is protected by a passphrase.", 'Give it: passphrase="…".')
+    typed = passphrase if isinstance(passphrase, str) else passphrase()
+    opened = form.protection.open(sealed, typed, _associated(content))
+    if opened is None:
+        reason = f"This passphrase does not open {file.source}, or somebody changed the file."
+        raise KeyFileError(reason, "Type it again; capitals and blanks count.")
+    return {name: opened[i * SEED_BYTES :][:SEED_BYTES] for i, name in enumerate(names)}
 
 
 def checksum(content: dict[str, Any]) -> str:
     """First 64 bits of SHA-256 over a key file's content, in hex: against accidents, not forgers."""
-    return _groups(hashlib.sha256(b"csfnns/1/key-file\n" + canonical(content).encode()).hexdigest()[:16])
+    return hashlib.sha256(b"csfnns/2/key-file\n" + canonical(content).encode()).hexdigest()[:16]
 
 
-def _content(key: Key) -> dict[str, Any]:
-    """All that the file says but its checksum, with 256-bit values as 64 hex digits."""
-    secret: dict[str, Any]
-    if key.root is not None:
-        secret = {"receivers": list(key.names), "root-key": key.root.data.hex()}
-    else:
-        (me,) = key.receivers
-        secret = {"receiver": me.name, "cover-key": key.cover.data.hex(), "receiver-key": me.seed.data.hex()}
-    profile = key.profile.model_dump(exclude_none=True)
-    return {"format": FORMAT, "role": key.role, "id": key.id, "profile": profile, "secret": secret}
+def _public(key: Key) -> dict[str, Any]:
+    """Everything public in the file but its checksum."""
+    content = {
+        "format": FORMAT,
+        "role": key.role,
+        "id": key.id,
+        "profile": key.profile.model_dump(mode="json"),
+    }
+    if key.role == "conversation":
+        return content
+    return content | ({"receivers": list(key.names)} if key.role == "sender" else {"receiver": key.owner})
 
 
-def _header(key: Key) -> list[str]:
-    lines = ["csfnns key file. KEEP IT SECRET.", ""]
+def _secrets(key: Key) -> dict[str, bytes]:
     if key.role == "receiver":
-        lines += [
-            f"It belongs to the receiver {key.names[0]}",
-            "and to nobody else. Whoever holds it can recognise every picture sent",
-            "with this key, and reveal whatever was or will be hidden for him.",
-        ]
-    elif key.names == (DEFAULT_RECEIVER,):
-        lines += [
-            "It hides and it reveals: whoever holds it can reveal everything that",
-            "was or will be hidden with it. Hand it over in person or through an",
-            "encrypted channel. Only one side may hide with it, on one computer;",
-            "for the way back, make a second key.",
-        ]
-    else:
-        lines += [
-            "It belongs to the sender alone: whoever holds it can hide with it and",
-            "reveal everything that was or will be hidden for any receiver.",
-            "Give each receiver his own file, never this one.",
-        ]
-    return [*lines, "", "Do not edit it: every change is noticed.", ""]
+        assert key.group is not None
+        return {"pair": key.pairs[0][1].data, "group": key.group.data}
+    assert key.root is not None
+    return {"root": key.root.data}
 
 
-def _table(name: str, fields: dict[str, Any]) -> list[str]:
-    """Lines of a table, and of the tables in it."""
-    inner = {key: value for key, value in fields.items() if isinstance(value, dict)}
-    lines = ["", f"[{name}]", *(_field(key, value) for key, value in fields.items() if key not in inner)]
-    for key, value in inner.items():
-        lines += _table(f"{name}.{key}", value)
-    return lines
+def _associated(content: dict[str, Any]) -> bytes:
+    """What is public in a protected file, as it is authenticated with the secrets."""
+    return b"csfnns/2/key-file/protected\n" + canonical(content).encode()
 
 
-def _field(name: str, value: object) -> str:
-    """One field as TOML."""
-    if name in _BLOCKS:
-        return f"{name} = {_list(_block(name, str(value)))}"
-    if isinstance(value, list | tuple):
-        return f"{name} = {_list([_value(name, item) for item in value])}"
-    return f"{name} = {_value(name, value)}"
-
-
-def _list(items: list[str]) -> str:
-    return "[\n" + ",\n".join(f"  {item}" for item in items) + "\n]"
-
-
-def _value(name: str, value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if not isinstance(value, str):
-        return repr(value)
-    if not re.fullmatch(r"[ !#-\[\]-~]*", value):  # printable ASCII but the two that TOML would escape
-        message = f"No key file can hold the profile's {name} {value!r}."
-        raise KeyFileError(message, "Use plain ASCII characters.")
-    return f'"{value}"' if len(value) <= _LONGEST else _long(value)
-
-
-def _long(value: str) -> str:
-    """A text over several lines that TOML joins again. No line but the first may begin with a blank: it is lost."""
-    parts = re.findall(rf".{{1,{_LONGEST}}}(?: |$)|.{{{_LONGEST}}}", value)
-    return "\n".join(['"""\\', *(f"  {part}\\" for part in parts), '  """'])
-
-
-def _block(name: str, digits: str) -> list[str]:
-    """Four parts of a 256-bit value, 64 bits each, with their checks."""
-    parts = [digits[i : i + 16] for i in range(0, 64, 16)]
-    return [f'"{_groups(part)} - {_line_check(name, n, part)}"' for n, part in enumerate(parts, 1)]
+def _lines(name: str, data: bytes) -> list[str]:
+    """Secret as texts of 8 bytes, each with its check."""
+    parts = [data[i : i + 8].hex() for i in range(0, len(data), 8)]
+    return [f"{_groups(part)} - {_check(name, n, part)}" for n, part in enumerate(parts, 1)]
 
 
 def _groups(digits: str) -> str:
     return " ".join(digits[i : i + 4] for i in range(0, len(digits), 4))
 
 
-def _line_check(name: str, part: int, digits: str) -> str:
-    return hashlib.sha256(f"csfnns/1/line/{name}/{part}/{digits}".encode()).hexdigest()[:4]
+def _compact(digits: str) -> str:
+    return "".join(digits.lower().split())
 
 
-class _Text:
-    """A key file's text, parsed, that can tell on which line something stands."""
+def _check(name: str, part: int, digits: str) -> str:
+    return hashlib.sha256(f"csfnns/2/line/{name}/{part}/{digits}".encode()).hexdigest()[:4]
+
+
+class _File:
+    """A key file's text and its JSON object. Knows the line of each field."""
 
     def __init__(self, text: str, source: str) -> None:
         self.source = source
-        self.lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        if len(text) > MAX_CHARACTERS:
+            raise KeyFileError(f"{source} is too long for a key.", "Check the name.")
+        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self.text = "\n".join(re.sub(r"^(\s*>)+", "", _plain(line)) for line in lines)
+        start = self.text.find("{")
+        if start < 0 and re.search(r"^\s*format\s*=\s*1\b", self.text, re.MULTILINE):
+            hint = "Make a new key with 'csfnns key new', and reveal old pictures with csfnns 0.1."
+            raise KeyFileError(f"{source} is a key of csfnns 0.1.", hint)
+        if start < 0:
+            raise KeyFileError(f"{source} is not a key file.", f"Check the name. {_ASK}")
+        decoder = json.JSONDecoder(object_pairs_hook=self._object, strict=False)
         try:
-            self.parsed = tomllib.loads("\n".join(self.lines))
-        except (ValueError, RecursionError) as error:
-            message = f"{source} is not a readable key file: {str(error).rstrip('.')}."
-            raise KeyFileError(message, f"Check the name. {_ASK}") from None
-
-    def table(self, fields: dict[str, Any]) -> "_Table":
-        return _Table(self, dict(fields))
+            self.content, end = decoder.raw_decode(self.text, start)
+        except json.JSONDecodeError as error:
+            raise self._at(error.pos, f"This key cannot be read: {error.msg}.") from None
+        except (ValueError, RecursionError):
+            raise KeyFileError(f"{source} is not a key file.", _ASK) from None
+        if "{" in self.text[end:]:
+            hint = "Save each key in a file of its own."
+            raise self._at(self.text.index("{", end), "A second key begins here.", hint)
 
     def error(self, field: str, problem: str, hint: str = _ASK) -> KeyFileError:
-        """Error about a field, or about a table of that name, with its line where it stands on one."""
-        start = re.compile(rf"\s*(\[\s*(\w+\s*\.\s*)?)?{re.escape(field)}\s*[=\].]")
-        line = next((n for n, line in enumerate(self.lines, 1) if start.match(line)), None)
-        return self.error_at(line, f"{field!r} {problem}", hint)
+        """Error about a field, with its line if it stands in the file."""
+        found = re.search(rf'"{re.escape(field)}"\s*:', self.text)
+        return self._at(found and found.start(), problem, hint)
 
-    def error_in_block(self, field: str, part: int, written: str) -> KeyFileError:
-        line = next((n for n, line in enumerate(self.lines, 1) if f'"{written}"' in line), None)
-        hint = "Copy that line again from the original, or get an unchanged copy of the key."
-        return self.error_at(line, f"part {part} of {field!r} is mangled", hint)
+    def secret(self, name: str, size: int) -> bytes:
+        """Bytes in parts of 8, each compared with its check."""
+        parts = self.content[name]
+        if len(parts) != size // 8:
+            raise self.error(name, f"{name} must have {size // 8} parts, got {len(parts)}.")
+        digits = ""
+        for number, part in enumerate(parts, 1):
+            match = re.fullmatch(r"([0-9a-f]{16})-([0-9a-f]{4})", _compact(part))
+            if not match or match[2] != _check(name, number, match[1]):
+                found = re.search(r"\s+".join(map(re.escape, part.split())), self.text)
+                hint = "Copy that line again from the original, or get an unchanged copy of the key."
+                raise self._at(found and found.start(), f"Part {number} of {name} is damaged.", hint)
+            digits += match[1]
+        return bytes.fromhex(digits)
 
-    def error_at(self, line: int | None, problem: str, hint: str) -> KeyFileError:
-        where = self.source if line is None else f"{self.source}, line {line}"
-        return KeyFileError(f"{where}: {problem}.", hint)
+    def compare(self, found: str, content: dict[str, Any]) -> None:
+        """Raise KeyFileError unless this is the checksum of the content."""
+        if _compact(found) != checksum(content):
+            hint = f"No field can be edited: for another profile or other receivers, make a new key. {_ASK}"
+            raise self.error("checksum", "The checksum does not fit: something in the file was changed.", hint)
 
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """Object without wrapped texts, in which each name may stand once."""
+        content: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in content:
+                raise self.error(name, f"{name} stands there twice.")
+            content[name] = _unwrap(value)
+        return content
 
-class _Table:
-    """One table of a key file. Each field is taken once, and what is left over at the end is an error."""
-
-    def __init__(self, file: _Text, fields: dict[str, Any]) -> None:
-        self.file, self.fields = file, fields
-
-    def take(self, name: str, kind: type[T]) -> T:
-        if name not in self.fields:
-            raise self.file.error(name, "is missing")
-        value = self.fields.pop(name)
-        if type(value) is not kind:  # True is no number here
-            raise self.file.error(name, "is not written as it should be")
-        return value
-
-    def take_texts(self, name: str) -> list[str]:
-        items = self.take(name, list)
-        if not all(isinstance(item, str) for item in items):
-            raise self.file.error(name, "is not written as it should be")
-        return items
-
-    def take_block(self, name: str) -> str:
-        """64 hex digits of a 256-bit value, each part compared with its check."""
-        parts = self.take_texts(name)
-        if len(parts) != 4:
-            raise self.file.error(name, f"has {len(parts)} parts instead of 4")
-        digits = [self._part(name, n, part) for n, part in enumerate(parts, 1)]
-        return "".join(digits)
-
-    def take_seed(self, name: str) -> Seed:
-        return Seed(bytes.fromhex(self.take_block(name)))
-
-    def end(self) -> None:
-        for name in self.fields:
-            hint = f"A newer csfnns made this key, or it was edited. {_ASK}"
-            raise self.file.error(name, "is unknown", hint)
-
-    def _part(self, name: str, number: int, written: str) -> str:
-        match = re.fullmatch(r"((?:[0-9a-f]{4} ){4})- ([0-9a-f]{4})", " ".join(written.split()))
-        digits = match[1].replace(" ", "") if match else ""
-        if not match or match[2] != _line_check(name, number, digits):
-            raise self.file.error_in_block(name, number, written)
-        return digits
+    def _at(self, position: int | None, problem: str, hint: str = _ASK) -> KeyFileError:
+        where = "" if position is None else f", line {self.text.count(chr(10), 0, position) + 1}"
+        return KeyFileError(f"{self.source}{where}: {problem}", hint)
 
 
-def _profile(file: _Text, table: _Table) -> Profile:
-    fields = dict(table.fields)
-    if "album" in fields:
-        fields["album"] = table.take_block("album")
-    if "diffusion" in fields:
-        fields["diffusion"] = _diffusion(file, file.table(table.take("diffusion", dict)))
-    for name, info in Profile.model_fields.items():
-        if name not in fields and info.get_default() is not None:
-            raise file.error(name, "is missing")  # a default would hide that a line was lost
-    try:
-        return Profile(**fields)
-    except ValidationError as error:
-        raise _refuse(file, error, "profile") from None
+def _plain(line: str) -> str:
+    """Line with ASCII for typographic characters, and without invisible ones."""
+    line = unicodedata.normalize("NFKC", line).translate(_ASCII)
+    return "".join(c for c in line if unicodedata.category(c) != "Cf")
 
 
-def _diffusion(file: _Text, table: _Table) -> Diffusion:
-    fields = dict(table.fields)
-    if "reference" in fields:
-        fields["reference"] = table.take_block("reference")
-    for name in Diffusion.model_fields:
-        if name not in fields:
-            raise file.error(name, "is missing")
-    try:
-        return Diffusion(**fields)
-    except ValidationError as error:
-        raise _refuse(file, error, "diffusion") from None
-
-
-def _refuse(file: _Text, error: ValidationError, table: str) -> KeyFileError:
-    first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else table
-    return file.error(name, f"cannot be: {first['msg']}")
-
-
-def _key(file: _Text, role: str, profile: Profile, secret: _Table) -> Key:
-    if role == "sender":
-        names = _names(file, "receivers", secret.take_texts("receivers"))
-        key = Key.from_root(profile, secret.take_seed("root-key"), names)
-    elif role == "receiver":
-        (name,) = _names(file, "receiver", [secret.take("receiver", str)])
-        cover, own = secret.take_seed("cover-key"), secret.take_seed("receiver-key")
-        key = Key(profile, cover, (Receiver(name, own),))
-    else:
-        raise file.error("role", 'is neither "sender" nor "receiver"')
-    secret.end()
-    return key
-
-
-def _names(file: _Text, field: str, names: list[str]) -> list[str]:
-    try:
-        check_names(names)
-    except UsageError as error:
-        raise file.error(field, f"cannot be: {error.message.rstrip('.')}") from None
-    return names
+def _unwrap(value: Any) -> Any:
+    """Texts on one line again."""
+    if isinstance(value, list):
+        return [_unwrap(item) for item in value]
+    return " ".join(value.split()) if isinstance(value, str) else value

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csfnns.errors import UsageError
-from csfnns.words import words
+from csfnns.keys.fingerprint import words
 
 
 @pytest.mark.parametrize(
