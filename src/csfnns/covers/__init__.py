@@ -1,53 +1,82 @@
 """Cover generators: pictures that both ends make from the shared key."""
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, Protocol
 
 from csfnns.covers.abstract import AbstractCovers
-from csfnns.covers.base import CoverGenerator, Slow
 from csfnns.covers.diffusion import DiffusionCovers, describe_diffusion
-from csfnns.covers.folder import FolderCovers
+from csfnns.covers.folder import FolderCovers, choose_nonce
+from csfnns.covers.register import AlbumRegister, parse_share
 from csfnns.errors import CoverError, UsageError
+from csfnns.images.io import Picture
 from csfnns.profile import Profile
+from csfnns.registry import Entry, Registry
+from csfnns.stream import Seed
 
 __all__ = [
     "GENERATORS",
     "AbstractCovers",
+    "AlbumRegister",
     "CoverGenerator",
     "DiffusionCovers",
     "FolderCovers",
-    "Slow",
+    "GeneratorEntry",
+    "choose_nonce",
     "describe_diffusion",
     "make_generator",
+    "parse_share",
 ]
 
-GENERATORS = ("abstract", "folder", "diffusion")
+
+class CoverGenerator(Protocol):
+    """Makes the cover of each message."""
+
+    def __call__(self, seed: Seed) -> Picture:
+        """Cover of a message's cover seed, uint8 (height, width, 3). Raises CoverError if it cannot be made."""
+        ...
 
 
-def make_generator(profile: Profile, album: Path | None = None, model: str | None = None) -> CoverGenerator:
-    """Generator of the profile's covers. `album` is the folder of pictures, for generator `folder` only; `model`
-    the model's folder, file or name, for generator `diffusion` only.
+@dataclass(frozen=True)
+class GeneratorEntry(Entry):
+    """A cover generator. Its factory is called with the profile, and with the source if it needs one."""
 
-    Raises CoverError for an unknown generator and for an album or a model that is missing or not the profile's,
-    and UsageError for one that is not needed.
+    source: Literal["album", "model"] | None = None
+    """What it needs beside the profile: an album's folder, or a model's folder, file or name."""
+
+
+GENERATORS = Registry(
+    "cover generator",
+    {
+        "abstract": GeneratorEntry(
+            "csfnns.covers.abstract:from_profile", "pictures drawn from the key alone, exact on every machine"
+        ),
+        "folder": GeneratorEntry(
+            "csfnns.covers.folder:from_profile", "pictures of an album that both ends hold", source="album"
+        ),
+        "diffusion": GeneratorEntry(
+            "csfnns.covers.diffusion:from_profile",
+            "pictures of a diffusion model, on the same kind of computer at both ends",
+            extras=("sd",),
+            source="model",
+        ),
+    },
+    group="csfnns.covers",
+)
+
+
+def make_generator(profile: Profile, source: str | os.PathLike[str] | None = None) -> CoverGenerator:
+    """Generator of the profile's covers. `source` is the folder of the album, or the model's folder, file or name.
+
+    Raises UsageError for an unknown generator and for a source that it does not need, and CoverError for one that is
+    missing or not the profile's.
     """
-    if album is not None and profile.generator != "folder":
-        raise UsageError("This key's covers need no album.", "Leave the album out.")
-    if model is not None and profile.generator != "diffusion":
-        raise UsageError("This key's covers need no model.", "Leave the model out.")
-    if profile.generator == "abstract":
-        return AbstractCovers(profile.height, profile.width)
-    if profile.generator == "folder":
-        if album is None:
-            raise CoverError(
-                "This key's covers come from an album of pictures.", "Name its folder: --album DIR."
-            )
-        return FolderCovers(album, profile.height, profile.width, profile.album)
-    if profile.diffusion is not None:
-        if model is None:
-            raise CoverError(
-                "This key's covers come from a diffusion model.", "Name its place: --model PATH|NAME."
-            )
-        return DiffusionCovers(model, profile.height, profile.width, profile.diffusion)
-    raise CoverError(
-        f"This csfnns has no cover generator {profile.generator!r}.", f"It has: {', '.join(GENERATORS)}."
-    )
+    needed = GENERATORS[profile.generator].source
+    if needed is None and source is not None:
+        raise UsageError("This key's covers need no album and no model.", "Leave --covers out.")
+    if needed is not None and source is None:
+        raise CoverError(f"This key's covers need the {needed} they were made with.", "Give it: --covers PATH.")
+    sources = [] if source is None else [Path(source) if needed == "album" else os.fspath(source)]
+    generator: CoverGenerator = GENERATORS.make(profile.generator, profile, *sources)
+    return generator

@@ -1,8 +1,8 @@
-"""A diffusion model of the diffusers library, and how one picture is drawn from it.
+"""Loads a diffusion model of the diffusers library and draws one picture with it.
 
-A pipeline asks torch for normal random numbers: first for the latents to start from, then, with some schedulers,
-for the noise of each step. Here every one of those questions is answered from the key's stream. torch's own
-generators, with seeds of 32 or 64 bits, have no part in it, and a pipeline that uses them all the same is refused.
+A pipeline asks torch for normal random numbers: first for the initial latents, then, with some schedulers, for the
+noise of each step. Here the key's stream provides all of them. torch's own generators, whose seeds have 32 or 64 bits,
+are not used, and a pipeline that uses them nevertheless is refused.
 """
 
 import hashlib
@@ -28,27 +28,24 @@ import transformers
 from torch.overrides import TorchFunctionMode
 
 from csfnns.errors import CoverError
-from csfnns.picture import Picture
+from csfnns.images.io import Picture
 from csfnns.stream import Stream
 
-_LOCK = (
-    threading.Lock()
-)  # settings of torch hold for the whole process, and a scheduler keeps its place in itself
-_LONGEST = 40  # characters of a setting's value that are written out
+# Settings of torch apply to the whole process, and a scheduler keeps its position in itself.
+_LOCK = threading.Lock()
+_LONGEST = 40  # characters of a value; a longer one is replaced by its digest
 _ASKED: dict[str, Any] = {"safety_checker": None, "trust_remote_code": False}
-"""Of every pipeline: no checker, and no Python files of the model's own."""
+"""Settings of every pipeline: no safety checker, and no Python files from the model."""
 _HUB_NAME = r"[\w.-]+/[\w.-]+"
 
 
 class Model:
-    """A pipeline in memory, in float32, with its parts' fingerprints."""
+    """A pipeline in memory, in float32, with fingerprints of its parts."""
 
     def __init__(self, pipeline: Any, name: str, device: str) -> None:
         self._pipeline, self._name, self._device = pipeline, name, device
         self._weights = {
-            part: _hash_weights(each)
-            for part, each in pipeline.components.items()
-            if isinstance(each, torch.nn.Module)
+            part: _hash_weights(each) for part, each in pipeline.components.items() if isinstance(each, torch.nn.Module)
         }
 
     @property
@@ -57,13 +54,13 @@ class Model:
         return type(self._pipeline.scheduler).__name__
 
     def settings(self) -> list[str]:
-        """The scheduler's settings as texts `name=value`, by name."""
+        """The scheduler's settings as texts `name=value`, sorted."""
         config = self._pipeline.scheduler.config.items()
         return sorted(_fact(name, value) for name, value in config if not name.startswith("_"))
 
     def parts(self, prompts: Sequence[str]) -> list[str]:
-        """The pipeline's class, its weights by part, and what its tokenizers make of the prompts."""
-        with _quiet():  # a prompt that is too long for a model is cut, at both ends alike
+        """The pipeline's class, and digests of each part's weights and of the prompts' tokens, as texts `name=value`."""
+        with _quiet():  # a prompt that is too long is truncated, at both ends in the same way
             tokens = {
                 name: _digest(json.dumps([each(prompt).input_ids for prompt in (*prompts, "")]).encode())
                 for name, each in self._pipeline.components.items()
@@ -74,7 +71,7 @@ class Model:
         return [_fact("pipeline", type(self._pipeline).__name__), *parts]
 
     def environment(self) -> list[str]:
-        """Versions and device: what may change a picture although the model is the same."""
+        """Versions and device, which may change a picture of the same model."""
         facts: dict[str, Any] = {"torch": torch.__version__, "diffusers": diffusers.__version__}
         facts |= {"transformers": transformers.__version__, "dtype": "float32"}
         facts |= {"processor": platform.machine(), "instructions": torch.backends.cpu.get_cpu_capability()}
@@ -96,8 +93,8 @@ class Model:
     ) -> Picture:
         """Picture of the prompt, uint8 (height, width, 3), with all its random numbers from the stream.
 
-        Raises CoverError for a pipeline that takes random numbers from elsewhere, none at all, or makes no picture
-        of that size.
+        Raises CoverError for a pipeline that fails, takes random numbers from elsewhere or none at all, or makes no
+        picture of that size.
         """
         choices = {"height": height, "width": width, "num_inference_steps": steps, "output_type": "np"}
         choices |= {"guidance_scale": guidance} if "guidance_scale" in self._accepted() else {}
@@ -114,8 +111,8 @@ class Model:
         if touched or not noise.draws:
             what = "takes random numbers from torch itself" if touched else "takes no random numbers"
             raise CoverError(
-                f"{self.scheduler} of {type(self._pipeline).__name__} {what}: covers must come from the key alone.",
-                "Choose another scheduler: DDIMScheduler, for instance.",
+                f"{self.scheduler} of {type(self._pipeline).__name__} {what}; covers must come from the key alone.",
+                "Choose another scheduler, such as DDIMScheduler.",
             )
         return self._as_picture(np.asarray(image), height, width)
 
@@ -131,52 +128,49 @@ class Model:
             made = "x".join(map(str, image.shape[1::-1]))
             raise CoverError(
                 f"The model {self._name} makes pictures of {made} instead of {width}x{height}.",
-                "Make a key for a size that it can do: multiples of 64 usually are.",
+                "Make a key for another size; multiples of 64 usually work.",
             )
         if not np.isfinite(image).all() or np.ptp(image) == 0:
             raise CoverError(
-                f"The model {self._name} made an empty picture, which would be no secret.",
-                "Check it with other programs, or try another scheduler or guidance.",
+                f"The model {self._name} made a picture of one colour, which anybody can guess.",
+                "Check the model with other programs, or try another scheduler or guidance.",
             )
         return np.rint(np.float32(255) * np.clip(image, 0, 1)).astype(np.uint8)
 
 
 @lru_cache(maxsize=1)
 def load(name: str, scheduler: str | None, device: str) -> Model:
-    """Model in a folder, in a single file, or of that name on the Hugging Face hub; the last one stays in memory.
+    """Load a folder, a single file, or a name on the Hugging Face hub; the last model stays in memory.
 
     `scheduler`, a class of diffusers, replaces the model's own and takes over its settings. Raises CoverError.
     """
     if device == "cuda":
-        os.environ.setdefault(
-            "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-        )  # without it, torch refuses to be deterministic
+        # Without this, torch refuses to be deterministic.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     with _LOCK, _quiet():
         try:
             pipeline = _open(name)
             if scheduler not in (None, type(pipeline.scheduler).__name__):
                 pipeline.scheduler = _scheduler_class(scheduler).from_config(pipeline.scheduler.config)
-            if not {"prompt", "height", "width", "num_inference_steps"} <= set(
-                signature(pipeline.__call__).parameters
-            ):
+            if not {"prompt", "height", "width", "num_inference_steps"} <= set(signature(pipeline.__call__).parameters):
                 raise CoverError(f"{name} makes no pictures from text.", "Give a text-to-image model.")
             pipeline.to(device, torch.float32)
         except CoverError:
             raise
-        except Exception as error:  # diffusers and its loaders raise whatever a damaged model makes them
+        except Exception as error:  # a damaged model can raise anything in diffusers and its loaders
             raise CoverError(
                 f"The model {name} cannot be loaded: {_first_line(error)}",
                 "Give a folder that diffusers saved, a .safetensors file, or a name on the Hugging Face hub.",
             ) from error
         pipeline.set_progress_bar_config(disable=True)
-        # A watermark would show who made the picture; a checker's black picture would be a cover that all know.
+        # A watermark would show how the picture was made; a checker's black picture would be a cover known to all.
         if getattr(pipeline, "watermark", None) is not None:
             pipeline.watermark = None
         return Model(pipeline, name, device)
 
 
 def check_libraries() -> None:
-    """Import what diffusers imports only when it is used. Raises whatever a broken library raises."""
+    """Import what diffusers imports lazily. Raises any exception of a broken library."""
     with _quiet():
         _ = diffusers.StableDiffusionPipeline
 
@@ -192,24 +186,22 @@ def threads() -> int:
 
 
 def _open(name: str) -> Any:
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     pipeline = diffusers.DiffusionPipeline
     if path.is_dir():
         return pipeline.from_pretrained(str(path), local_files_only=True, **_ASKED)
     if path.is_file():
         return _open_file(path)
     if not re.fullmatch(_HUB_NAME, name):
-        raise CoverError(
-            f"There is no model {name}.", "Give a folder, a file, or a name such as owner/model."
-        )
+        raise CoverError(f"There is no model {name}.", "Give a folder, a file, or a name such as owner/model.")
     try:
         return pipeline.from_pretrained(name, local_files_only=True, **_ASKED)
-    except (OSError, ValueError):  # not, or not wholly, on this computer
+    except (OSError, ValueError):  # absent or incomplete on this computer
         return pipeline.from_pretrained(name, **_ASKED)
 
 
 def _open_file(path: Path) -> Any:
-    """Pipeline of a single file: configured by the model_index.json beside it, else as Stable Diffusion."""
+    """Pipeline of a single file, configured by the model_index.json beside it, else as Stable Diffusion."""
     index = path.with_name("model_index.json")
     if not index.is_file():
         return diffusers.StableDiffusionPipeline.from_single_file(str(path), safety_checker=None)
@@ -229,7 +221,7 @@ def _scheduler_class(name: str) -> Any:
 
 
 class _KeyedNoise(TorchFunctionMode):
-    """While it is entered, torch.randn gives the stream's next normals, in float32 and row by row."""
+    """Context in which torch.randn returns the stream's next normals, in float32, in row-major order."""
 
     def __init__(self, stream: Stream) -> None:
         super().__init__()
@@ -251,7 +243,7 @@ class _KeyedNoise(TorchFunctionMode):
 
 @contextmanager
 def _deterministic(threads: int) -> Iterator[None]:
-    """Float32 without shortcuts, kernels that give the same each time, and that many threads; then as before."""
+    """Full float32, deterministic kernels and this number of threads; the old settings are restored afterwards."""
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     precision, old_threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
@@ -273,26 +265,26 @@ def _deterministic(threads: int) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing on the screen from libraries about settings that are not the user's."""
-    voices = (diffusers.utils.logging, transformers.utils.logging)
-    levels = [voice.get_verbosity() for voice in voices]
-    bars = [voice.is_progress_bar_enabled() for voice in voices]
+    """Silence messages and progress bars of the libraries."""
+    loggers = (diffusers.utils.logging, transformers.utils.logging)
+    levels = [logger.get_verbosity() for logger in loggers]
+    bars = [logger.is_progress_bar_enabled() for logger in loggers]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for voice in voices:
-                voice.set_verbosity(voice.CRITICAL)
-                voice.disable_progress_bar()
+            for logger in loggers:
+                logger.set_verbosity(logger.CRITICAL)
+                logger.disable_progress_bar()
             yield
     finally:
-        for voice, level, bar in zip(voices, levels, bars, strict=True):
-            voice.set_verbosity(level)
+        for logger, level, bar in zip(loggers, levels, bars, strict=True):
+            logger.set_verbosity(level)
             if bar:
-                voice.enable_progress_bar()
+                logger.enable_progress_bar()
 
 
 def _hash_weights(part: torch.nn.Module) -> str:
-    """Fingerprint of all numbers of a network, whatever file they came from and however a version names them."""
+    """Fingerprint of a network's numbers, independent of the file format and of parameter names."""
     digests = []
     for values in part.state_dict().values():
         array = np.ascontiguousarray(values.detach().cpu().numpy())
@@ -304,7 +296,7 @@ def _hash_weights(part: torch.nn.Module) -> str:
 
 
 def _fact(name: str, value: object) -> str:
-    """Text `name=value` as the profile holds it; what is long or has other characters, by a digest."""
+    """Text `name=value` for the profile; a value that is long or has other characters becomes a digest."""
     text = value if isinstance(value, str) else json.dumps(value, default=str, sort_keys=True)
     text = " ".join(text.split())
     if len(text) > _LONGEST or not re.fullmatch(r"[ !#-\[\]-~]*", text):

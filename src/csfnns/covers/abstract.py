@@ -1,13 +1,13 @@
-"""Pictures grown from the key: the embedded cover generator, exact on every machine.
+"""Pictures drawn from the key alone: the built-in cover generator, exact on every machine.
 
-Each pixel is a function of the message's seed, the picture's size and the pixel's own place, in integers:
+Each pixel is a function of the cover seed, the picture's size and the pixel's position, in integers:
 
-    seed ─ dice ─ scene, palette, light ┐
-    place ─ kaleidoscope ─ scene ─ tone, height, glow ─ palette ─ relief light ─ sRGB ┐
-    seed ─ a ChaCha20 stream a row ─ grain ─────────────────────────────────────────── + ─ picture
+    seed ─ choices ─ scene, palette, light ┐
+    position ─ kaleidoscope ─ scene ─ tone, height, glow ─ palette ─ relief light ─ sRGB ┐
+    seed ─ ChaCha20 stream ─ grain ──────────────────────────────────────────────────── + ─ picture
 
-The forms come from hashed lattices, which are fast but no cipher. The grain is read from the seed's stream
-itself, so that even a guess of every form leaves each pixel as uncertain as the grain is strong.
+The forms come from hashed lattices, which are fast but not a cipher. The grain is read from the seed's stream itself:
+even an attacker who guesses every form does not know any pixel's grain.
 """
 
 import numpy as np
@@ -17,17 +17,16 @@ from csfnns.covers._noise import HALF, ONE, Dice, Field, clip, fbm, lerp, mul, n
 from csfnns.covers._palette import CODE, SHADES, grow, to_srgb
 from csfnns.covers._scenes import FOLDING, SCENES, Surface
 from csfnns.errors import UsageError
-from csfnns.picture import Picture
-from csfnns.profile import GRID
+from csfnns.images.io import Picture
+from csfnns.profile import GRID, Profile
 from csfnns.stream import Seed
 
 _TILE = 128  # side of what is painted at once; no pixel depends on it
+_EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
 
 
 class AbstractCovers:
     """Covers from nothing but the key; sides are multiples of 16 in 64…8192, else UsageError."""
-
-    exact = True
 
     def __init__(self, height: int, width: int) -> None:
         for side in (height, width):
@@ -38,35 +37,30 @@ class AbstractCovers:
                 )
         self.height, self.width = height, width
 
-    def __call__(self, key: Seed, message: int) -> Picture:
-        """Cover of a message, uint8 (height, width, 3). Message 0 is the check cover."""
-        painter = _Painter(_seed(key, message), self.height, self.width)
+    def __call__(self, seed: Seed) -> Picture:
+        """Cover of a cover seed, uint8 (height, width, 3)."""
+        painter = _Painter(seed.derive("csfnns/2/cover/abstract"), self.height, self.width)
         picture = np.empty((self.height, self.width, 3), np.uint8)
         for top in range(0, self.height, _TILE):
-            rows = np.arange(top, min(top + _TILE, self.height))
-            grain = painter.grain_rows(rows)
+            strip = picture[top : top + _TILE]
+            grain = painter.grain(len(strip))
             for left in range(0, self.width, _TILE):
-                columns = np.arange(left, min(left + _TILE, self.width))
-                part = painter.tile(rows, columns, grain[:, columns])
-                picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = part
+                part = grain[:, left : left + _TILE]
+                strip[:, left : left + _TILE] = painter.tile(top, left, part)
         return picture
 
-    def probe(
-        self, key: Seed, message: int, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.uint8]:
-        """Colours of that cover at n pixels, uint8 (n, 3), equal to `self(key, message)[rows, columns]`."""
-        return _Painter(_seed(key, message), self.height, self.width).points(rows, columns)
 
-
-def _seed(key: Seed, message: int) -> Seed:
-    return key.derive(f"csfnns/1/cover/abstract/{message}")
+def from_profile(profile: Profile) -> AbstractCovers:
+    """Generator of a key with generator `abstract`."""
+    return AbstractCovers(profile.height, profile.width)
 
 
 class _Painter:
     """One message's picture: its choices, and the colours of any of its pixels."""
 
     def __init__(self, seed: Seed, height: int, width: int) -> None:
-        self.seed, self.height, self.width = seed, height, width
+        self.height, self.width = height, width
+        self._stream = seed.derive("csfnns/2/cover/abstract/grain").stream()
         self.short = min(height, width)
         self.reach = max(1, self.short // 512)  # pixels between the heights whose difference is a slope
         dice = Dice(seed)
@@ -85,54 +79,31 @@ class _Painter:
         self.order = 3 + dice.below(6) if dice.below(9) == 0 and family in FOLDING else 0
         self.scene = family(dice)
 
-    def tile(
-        self, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64], grain: npt.NDArray[np.int16]
-    ) -> Picture:
-        """Pixels at each of `rows` with each of `columns`, both runs of neighbours."""
-        d = self.reach
-        py, px = np.meshgrid(
-            np.arange(rows[0], rows[-1] + 1 + d), np.arange(columns[0], columns[-1] + 1 + d), indexing="ij"
-        )
-        return self._develop(px, py, d, grain)
+    def grain(self, rows: int) -> npt.NDArray[np.int16]:
+        """Grain of the next rows, (rows, width, 4): common, red, green, blue; sums of 4 bytes less their mean."""
+        words = self._stream.words(2 * rows * self.width)
+        pairs = (words & _EVEN_BYTES) + ((words >> np.uint64(8)) & _EVEN_BYTES)
+        sums = pairs[0::2] + pairs[1::2]
+        lanes = sums[:, None] >> np.array([0, 16, 32, 48], np.uint64)
+        return lanes.astype(np.int16).reshape(rows, self.width, 4) - np.int16(510)
 
-    def points(self, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Single pixels: each a tile of its own, with only the neighbours that its slope needs."""
-        near = np.array([0, self.reach])
-        py = rows.astype(np.int64)[:, None, None] + near[:, None] + 0 * near  # (n, 2, 2)
-        px = columns.astype(np.int64)[:, None, None] + 0 * near[:, None] + near
-        grain = self.grain_rows(rows)[np.arange(len(rows)), columns]
-        return self._develop(px, py, 1, grain[:, None, None])[:, 0, 0]
-
-    def grain_rows(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
-        """Grain of whole rows, (n, width, 4): common, red, green, blue; sums of 4 bytes less their mean."""
-        bytes_ = np.uint64(0x00FF00FF00FF00FF)
-        grain = np.empty((len(rows), self.width, 4), np.int16)
-        for k, row in enumerate(rows):
-            words = self.seed.derive(f"csfnns/1/cover/abstract/grain/{row}").stream().words(2 * self.width)
-            pairs = (words & bytes_) + ((words >> np.uint64(8)) & bytes_)
-            sums = pairs[0::2] + pairs[1::2]
-            for lane in range(4):
-                total = (sums >> np.uint64(16 * lane)) & np.uint64(0xFFFF)
-                grain[k, :, lane] = total.astype(np.int16) - np.int16(510)
-        return grain
-
-    def _develop(self, px: Field, py: Field, step: int, grain: npt.NDArray[np.int16]) -> Picture:
-        """Colours of all but the last `step` rows and columns of coordinates (…, h + step, w + step)."""
+    def tile(self, top: int, left: int, grain: npt.NDArray[np.int16]) -> Picture:
+        """Pixels from row `top` and column `left` on, of the grain's height and width."""
+        d, (height, width) = self.reach, grain.shape[:2]
+        py, px = np.mgrid[top : top + height + d, left : left + width + d]
         x = ((2 * px + 1 - self.width) << 15) // self.short
         y = ((2 * py + 1 - self.height) << 15) // self.short
         surface = self.scene(*self._fold(x, y))
-        shade = self._shade(surface.height, step)
-        inner = Surface(*(np.broadcast_to(v, x.shape)[..., :-step, :-step] for v in surface))
-        x, y, px, py = (v[..., :-step, :-step] for v in (x, y, px, py))
+        shade = self._shade(surface.height)
+        inner = Surface(*(np.broadcast_to(v, x.shape)[:-d, :-d] for v in surface))
+        x, y, px, py = (v[:-d, :-d] for v in (x, y, px, py))
 
         lightness, a, b = self._colour(inner, x, y)
         gain, glint = ONE + shade, np.maximum(shade - ONE // 8, 0)
-        # Scaling light by k^3 scales all of OKLab by k, so shading multiplies the three alike.
+        # Scaling light by k^3 scales all of OKLab by k, so shading multiplies all three.
         lightness, a, b = mul(lightness, gain), mul(a, gain), mul(b, gain) + (shade >> 6)
         lightness = lightness + inner.light + self._texture(px, py)
-        lightness = (
-            lightness - mul(mul(x, x) + mul(y, y), self.vignette) + mul(mul(glint, glint), self.gloss * 4)
-        )
+        lightness = lightness - mul(mul(x, x) + mul(y, y), self.vignette) + mul(mul(glint, glint), self.gloss * 4)
         return self._expose(to_srgb(clip(lightness, ONE // 12, ONE * 21 // 20), a, b), grain)
 
     def _fold(self, x: Field, y: Field) -> tuple[Field, Field]:
@@ -148,13 +119,10 @@ class _Painter:
             x, y = x + nx, y + ny
         return x, y
 
-    def _shade(self, height: Field, step: int) -> Field:
+    def _shade(self, height: Field) -> Field:
         """Lambert's law for the relief's slopes, less what level ground shows, times its strength."""
-        here, right, below = (
-            height[..., :-step, :-step],
-            height[..., :-step, step:],
-            height[..., step:, :-step],
-        )
+        d = self.reach
+        here, right, below = height[:-d, :-d], height[:-d, d:], height[d:, :-d]
         slope_x = (right - here) * self.short // self.reach
         slope_y = (below - here) * self.short // self.reach
         facing = (self.elevation << 16) - slope_x * self.light[0] - slope_y * self.light[1]

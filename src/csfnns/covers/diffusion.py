@@ -1,47 +1,37 @@
 """Covers drawn by a diffusion model, such as Stable Diffusion, from the key's random numbers.
 
-key ─ seed of the message ─ stream ─┬─ which prompt
-                                    └─ normals: the latents, then the scheduler's noise ─ pipeline ─ picture
+cover seed ─ stream ─┬─ choice of a prompt
+                     └─ normals: the latents, then the scheduler's noise ─ pipeline ─ picture
 
-Float32 sums differ between processors, GPUs and library versions, and a cover that differs by a level is noise as
-strong as what is hidden. So the profile says what the covers are made with and on, and holds the fingerprint of a
-reference picture, which comes from a public seed. Both ends make that picture once, before any cover.
+Float32 sums differ between processors, GPUs and library versions, and a cover that differs by one level is noise as
+strong as the hidden message. So the profile describes the model, the settings and the device, and holds the
+fingerprint of a reference picture from a public seed. Each end makes that picture once, before the first cover.
 """
 
 import hashlib
 import platform
 import warnings
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import numpy.typing as npt
-
 from csfnns.covers._cache import CoverCache
 from csfnns.errors import CoverError, UsageError
-from csfnns.picture import Picture
-from csfnns.profile import Diffusion, facts_by_name, make_diffusion
+from csfnns.images.io import Picture
+from csfnns.profile import Diffusion, Profile, facts_by_name, make_diffusion
 from csfnns.stream import Seed
 
 if TYPE_CHECKING:
     from csfnns.covers._sampling import Model
 
-CACHED = 8  # covers kept in memory
-REFERENCE = Seed(hashlib.sha256(b"csfnns/1/cover/diffusion/reference").digest())
-"""Public cover key of the reference picture, which is its cover of message 0."""
+REFERENCE = Seed(hashlib.sha256(b"csfnns/2/cover/diffusion/reference").digest())
+"""Public cover seed of the reference picture."""
 
-_verified: set[str] = set()  # descriptions that were found true in this process
+_verified: set[str] = set()  # descriptions whose reference picture came out right in this process
 
 
 class DiffusionCovers:
-    """Covers of a diffusion model: seconds each on a GPU, minutes on a processor. Made covers are kept."""
-
-    exact = False
-    """False: the same only on the same kind of device with the same versions, which the reference picture shows."""
-    window = 3
-    """How many numbers around the last known one a receiver looks at: each look costs a cover."""
+    """Covers of a diffusion model: each takes seconds on a GPU and minutes on a processor. They are cached."""
 
     def __init__(
         self, model: str, height: int, width: int, description: Diffusion, *, cache: CoverCache | None = None
@@ -52,7 +42,6 @@ class DiffusionCovers:
         """
         self._height, self._width, self._description = height, width, description
         self._cache = cache or CoverCache()
-        self._latest: OrderedDict[bytes, Picture] = OrderedDict()
         sampling = _sampling()
         if description.device == "cuda" and not sampling.has_gpu():
             made_on = facts_by_name(description.environment).get("gpu", "a GPU")
@@ -62,38 +51,20 @@ class DiffusionCovers:
             )
         self._model: Model = sampling.load(model, description.scheduler, description.device)
         self._environment = self._model.environment()
-        # With the computer's name: home folders travel over networks, to processors that are not quite the same.
+        # The computer's name is included because computers with different processors may share a home folder.
         self._identity = hashlib.sha256(
             f"{width}x{height} {description.model_dump_json()} {self._environment} {platform.node()}".encode()
         ).hexdigest()[:32]
         self._compare()
         self._verify()
 
-    def __call__(self, key: Seed, message: int) -> Picture:
-        """Cover of message 0, 1, 2, …, uint8 (height, width, 3). Raises CoverError and UsageError."""
-        return self._cover(key, message).copy()
-
-    def probe(
-        self, key: Seed, message: int, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.uint8]:
-        """Colours of that cover at n pixels, uint8 (n, 3). The first look makes the whole cover."""
-        return self._cover(key, message)[rows, columns]
-
-    def _cover(self, key: Seed, message: int) -> Picture:
-        if message < 0:
-            raise UsageError(f"There is no message {message}.", "Messages count from 0.")
-        identity = self._identity
-        seed = key.derive(f"csfnns/1/cover/cache/{identity}/{message}")
-        cover = self._latest.get(seed.data)
+    def __call__(self, seed: Seed) -> Picture:
+        """Cover of a cover seed, uint8 (height, width, 3). Raises CoverError."""
+        kept = seed.derive(f"csfnns/2/cover/cache/{self._identity}")
+        cover = self._cache.get(kept, self._height, self._width)
         if cover is None:
-            cover = self._cache.get(seed, self._height, self._width)
-        if cover is None:
-            cover = _draw(self._model, self._description, self._height, self._width, key, message)
-            self._cache.put(seed, cover)
-        self._latest[seed.data] = cover
-        self._latest.move_to_end(seed.data)
-        if len(self._latest) > CACHED:
-            self._latest.popitem(last=False)
+            cover = _draw(self._model, self._description, self._height, self._width, seed)
+            self._cache.put(kept, cover)
         return cover
 
     def _compare(self) -> None:
@@ -111,13 +82,13 @@ class DiffusionCovers:
             )
 
     def _verify(self) -> None:
-        """Raise CoverError unless the reference picture comes out as the key says; noted, so that once is enough."""
+        """Raise CoverError unless the reference picture comes out as in the key; a success is noted in the cache."""
         if self._identity in _verified or self._cache.noted(self._identity):
             return
         here = _reference(self._model, self._description, self._height, self._width)
         if here != self._description.reference:
             different = [*_differences("", self._description.environment, self._environment)]
-            found = " ".join(different) or "Versions and device are the same, as far as they are known."
+            found = " ".join(different) or "The known versions and the device are the same."
             raise CoverError(
                 "This computer does not make the covers of this key: its reference picture has the fingerprint "
                 f"{here[:16]}… instead of {self._description.reference[:16]}…. {found}",
@@ -126,6 +97,12 @@ class DiffusionCovers:
             )
         _verified.add(self._identity)
         self._cache.note(self._identity)
+
+
+def from_profile(profile: Profile, model: str) -> DiffusionCovers:
+    """Generator of a key with generator `diffusion`."""
+    assert profile.diffusion is not None  # the profile's own rule
+    return DiffusionCovers(model, profile.height, profile.width, profile.diffusion)
 
 
 def describe_diffusion(
@@ -139,15 +116,15 @@ def describe_diffusion(
     scheduler: str | None = None,
     device: Literal["cpu", "cuda", "auto"] = "auto",
 ) -> Diffusion:
-    """What a profile says of a diffusion model on this computer; makes the reference picture.
+    """Description of a diffusion model on this computer, for a profile; makes the reference picture.
 
     `model` is a folder that diffusers saved, a .safetensors or .ckpt file, or a name on the Hugging Face hub.
     `guidance` has at most two decimals. `scheduler`, a class of diffusers, replaces the model's own. Raises
-    CoverError, and UsageError for choices that cannot be.
+    UsageError for wrong settings, and CoverError for a model that cannot be loaded or makes no picture.
     """
     sampling = _sampling()
     if device == "cuda" and not sampling.has_gpu():
-        raise UsageError("There is no GPU that torch can use.", "Choose the device cpu.")
+        raise UsageError("device must be cpu where torch finds no GPU, got cuda.", "Use the processor.")
     where = ("cuda" if sampling.has_gpu() else "cpu") if device == "auto" else device
     loaded: Model = sampling.load(model, scheduler, where)
     prompts = [" ".join(prompt.split()) for prompt in prompts]
@@ -170,15 +147,13 @@ def _guidance(scale: float) -> str:
     """Shortest text of a number with at most two decimals."""
     text = f"{scale:.2f}".rstrip("0").rstrip(".")
     if float(text) != scale:
-        raise UsageError(f"The guidance cannot be {scale}.", "Give at most two decimals.")
+        raise UsageError(f"guidance must have at most two decimals, got {scale}.", "Round it.")
     return text
 
 
-def _draw(
-    model: "Model", description: Diffusion, height: int, width: int, key: Seed, message: int
-) -> Picture:
-    """Cover of a message: the stream's first word chooses the prompt, its normals are all the noise."""
-    stream = key.derive(f"csfnns/1/cover/diffusion/{message}").stream()
+def _draw(model: "Model", description: Diffusion, height: int, width: int, seed: Seed) -> Picture:
+    """Cover of a seed: the stream's first word chooses the prompt, its normals are the noise."""
+    stream = seed.derive("csfnns/2/cover/diffusion").stream()
     prompt = description.prompts[int(stream.integers(1, len(description.prompts))[0])]
     return model.draw(
         stream,
@@ -192,7 +167,7 @@ def _draw(
 
 
 def _reference(model: "Model", description: Diffusion, height: int, width: int) -> str:
-    return hashlib.sha256(_draw(model, description, height, width, REFERENCE, 0).tobytes()).hexdigest()
+    return hashlib.sha256(_draw(model, description, height, width, REFERENCE).tobytes()).hexdigest()
 
 
 def _differences(
@@ -209,7 +184,7 @@ def _sampling() -> ModuleType:
     """The module that needs the extra libraries. Raises CoverError without them."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of other libraries, about themselves
+            warnings.simplefilter("ignore")
             from csfnns.covers import _sampling
         _sampling.check_libraries()
         return _sampling

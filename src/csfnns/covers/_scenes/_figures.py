@@ -45,9 +45,7 @@ def network(dice: Dice) -> Scene:
         lines = sine(values[6] * 6)
         tone = HALF + (values[0] * 3 + values[1] * 2 >> 4) * 3 // 2 + (grain >> 3) + (lines >> 5)
         height = (values[2] + values[3] >> 7) + (lines >> 11) + (grain >> 8)
-        return Surface(
-            tone, HALF + (values[4] >> 1), height, accent=step(ONE // 16, ONE // 40, abs(values[5]))
-        )
+        return Surface(tone, HALF + (values[4] >> 1), height, accent=step(ONE // 16, ONE // 40, abs(values[5])))
 
     return paint
 
@@ -121,9 +119,7 @@ def bloom(dice: Dice) -> Scene:
             blend = lerp(blend, clip(edge), on)
             height = lerp(height, cup + (vein >> 9) - (rib >> 9), on)
             light = lerp(light - (shadow >> 4), 0, on)
-        return Surface(
-            tone + (bend >> 4), blend, height, light, step(outer // 2, outer // 4, r + (leaves >> 6)) >> 1
-        )
+        return Surface(tone + (bend >> 4), blend, height, light, step(outer // 2, outer // 4, r + (leaves >> 6)) >> 1)
 
     return paint
 

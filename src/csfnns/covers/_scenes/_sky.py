@@ -134,12 +134,7 @@ def peaks(dice: Dice) -> Scene:
                 edge = edge + trees(x + (grit >> 9), k)
             on, haze = step(-100, 100, edge), step(int(0.3 * ONE), ONE // 50, edge)
             lit = mul(ONE - haze, ONE - near * 3 // 4) >> 2
-            own = (
-                lerp(far_tone, near_tone, near)
-                + lit
-                + (mul(rock - ONE // 4, near + ONE // 4) >> 3)
-                + (grit >> 5)
-            )
+            own = lerp(far_tone, near_tone, near) + lit + (mul(rock - ONE // 4, near + ONE // 4) >> 3) + (grit >> 5)
             tone, blend = lerp(tone, own, on), lerp(blend, near // 2 + (grit >> 3), on)
             light, height = lerp(light, 0, on), lerp(height, mul(rock, near) >> 7, on)
         return Surface(tone, blend, height, light)

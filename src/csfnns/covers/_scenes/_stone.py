@@ -36,11 +36,7 @@ def agate(dice: Dice) -> Scene:
         u, v = mul(x, scale), mul(y, scale)
         bx, by = fbm(u, v, salts[0], 4), fbm(u, v, salts[1], 4)
         f = fbm(u + mul(bx, bend * 2), v + mul(by, bend * 2), salts[2], 3)
-        f = (
-            f
-            + mul(length(x - cx + (bx >> 2), y - cy + (by >> 2)), rings)
-            + (fbm(u * 14, v * 14, salts[5], 3) >> 7)
-        )
+        f = f + mul(length(x - cx + (bx >> 2), y - cy + (by >> 2)), rings) + (fbm(u * 14, v * 14, salts[5], 3) >> 7)
         phase = mul(f, bands)
         phase = phase + (line_noise(phase, salts[3]) * 3 >> 2)
         index, within = phase >> 16, phase & (ONE - 1)
@@ -93,9 +89,7 @@ def marbling(dice: Dice) -> Scene:
     drops = [(*centres[dice.below(11)], dice.between(0.05, 0.21)) for _ in range(40)]
     inks = [(dice.below(ONE), dice.below(ONE)) for _ in range(6)]
     shades = [inks[dice.below(6)] for _ in drops]
-    combs = [
-        (dice.below(ONE), dice.between(2.0, 14.0), dice.between(0.012, 0.06)) for _ in range(dice.below(5))
-    ]
+    combs = [(dice.below(ONE), dice.between(2.0, 14.0), dice.between(0.012, 0.06)) for _ in range(dice.below(5))]
 
     def paint(x: Field, y: Field) -> Surface:
         x, y = turn(x, y, tilt)
@@ -113,9 +107,7 @@ def marbling(dice: Dice) -> Scene:
             inside = (square < radius * radius) & ~settled
             tone = np.where(inside, ONE // 10 + (shade * 4 // 5), tone)
             blend = np.where(inside, hue, blend)
-            rim = np.where(
-                inside, ONE - root(np.minimum((square << 16) // (radius * radius), ONE) << 16), rim
-            )
+            rim = np.where(inside, ONE - root(np.minimum((square << 16) // (radius * radius), ONE) << 16), rim)
             settled |= inside
             back = root(np.maximum(ONE - (radius * radius << 16) // square, 0) << 16)
             x, y = cx + mul(dx, back), cy + mul(dy, back)
@@ -154,15 +146,7 @@ def dunes(dice: Dice) -> Scene:
         ripple = mul(ripple, ONE - lee)
         sand = fbm(x * 50, y * 50, salts[3], 3)
         height = (dune >> 3) + (mul(minor, ONE - lee) >> 6) + (ripple >> 10) + (sand >> 11)
-        tone = (
-            int(0.42 * ONE)
-            + (dune >> 2)
-            + (sway >> 2)
-            + (ripple >> 6)
-            + (sand >> 5)
-            - (lee >> 2)
-            - (minor_lee >> 4)
-        )
+        tone = int(0.42 * ONE) + (dune >> 2) + (sway >> 2) + (ripple >> 6) + (sand >> 5) - (lee >> 2) - (minor_lee >> 4)
         return Surface(tone, (sway >> 1) + (lee >> 1), height)
 
     return paint
