@@ -6,8 +6,8 @@ import pytest
 
 from csfnns.coding.jpeg import Subsampling, compress, standard_tables
 from csfnns.errors import UsageError
-from csfnns.jpeg_file import read_coefficients
-from csfnns.picture import Picture
+from csfnns.images.io import Picture
+from csfnns.images.jpeg_file import read_coefficients
 from csfnns.search.channel import encode_jpeg
 from csfnns.stream import Seed
 

@@ -1,5 +1,3 @@
-import math
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -7,6 +5,7 @@ import pytest
 
 from csfnns.coding.ldpc import RATES, Ldpc, Rate
 from csfnns.stream import Seed
+from other_program import parities
 
 EACH = pytest.mark.parametrize("rate", RATES, ids=lambda rate: f"{rate.numerator}-{rate.denominator}")
 
@@ -39,8 +38,8 @@ def test_words_come_back_and_have_the_promised_length(rate: Rate, n: int, seed: 
 @EACH
 def test_every_check_holds_different_bits_and_every_bit_stands_in_three(rate: Rate, seed: Seed) -> None:
     members = Ldpc(rate, 500, seed)._members
-    assert members.shape == (rate.parities(500), rate.members)
-    assert all(len(set(row)) == rate.members for row in members.tolist())
+    assert members.shape == (rate.parities(500), rate.check_size)
+    assert all(len(set(row)) == rate.check_size for row in members.tolist())
     assert np.bincount(members.ravel(), minlength=500).min() == 3
 
 
@@ -84,29 +83,10 @@ def test_a_code_is_its_seeds_alone_and_the_same_on_every_machine(seed: Seed) -> 
 @EACH
 @pytest.mark.parametrize("n", [88, 300])
 def test_parity_is_as_the_format_tells(rate: Rate, n: int, seed: Seed) -> None:
-    """By a program that was written from docs/format-files.md."""
+    """By a program that was written from docs/format.md."""
     word = Ldpc(rate, n, seed).encode(bits(n))
-    assert word[n:].tolist() == parity_by_hand(rate, bits(n).tolist(), seed)
-
-
-def parity_by_hand(rate: Rate, information: list[int], seed: Seed) -> list[int]:
-    k, a = len(information), rate.members
-    m = math.ceil(Fraction(k * (rate.denominator - rate.numerator), rate.numerator))
-    e, places = m * a - 3 * k, []
-    for bit in range(k):
-        first = e // (rate.degree - 3)
-        extra = rate.degree - 3 if bit < first else e % (rate.degree - 3) if bit == first else 0
-        places += [bit] * (3 + extra)
-    stream = seed.stream()
-    places = [places[i] for i in stream.permutation(len(places))]
-    while twice := [i for i in range(m * a) if places[i] in places[i - i % a : i]]:
-        for i, j in zip(twice, stream.integers(len(twice), m * a), strict=True):
-            places[i], places[j] = places[j], places[i]
-    parity, last = [], 0
-    for i in range(m):
-        last = (last + sum(information[bit] for bit in places[i * a : (i + 1) * a])) % 2
-        parity.append(last)
-    return parity
+    theirs = parities(bits(n).tolist(), rate.parities(n), rate.check_size, rate.degree, seed.data)
+    assert word[n:].tolist() == theirs
 
 
 def test_no_code_is_too_short_for_its_degrees(seed: Seed) -> None:

@@ -7,14 +7,14 @@ from csfnns.coding import parity
 
 def test_bytes_come_back_from_changes_in_either_direction() -> None:
     data = random.Random(1).randbytes(200)
-    signs = np.where(np.arange(parity.PLACES * 200) % 3 == 0, -1, 1).astype(np.int8)
+    signs = np.where(np.arange(parity.PER_BYTE * 200) % 3 == 0, -1, 1).astype(np.int8)
     changes = parity.write(data, signs)
     assert parity.read(changes) == data
     assert np.array_equal(changes[changes != 0], signs[changes != 0])
 
 
 def test_four_bits_cost_one_change_at_most() -> None:
-    changes = parity.write(random.Random(2).randbytes(400), np.ones(parity.PLACES * 400, np.int8))
+    changes = parity.write(random.Random(2).randbytes(400), np.ones(parity.PER_BYTE * 400, np.int8))
     groups = (changes.reshape(-1, parity.GROUP) != 0).sum(1)
     assert groups.max() == 1
     assert 0.9 < groups.mean() < 0.97  # 15 of 16
@@ -22,7 +22,7 @@ def test_four_bits_cost_one_change_at_most() -> None:
 
 def test_a_change_somewhere_spoils_one_byte() -> None:
     data = random.Random(3).randbytes(50)
-    changes = parity.write(data, np.ones(parity.PLACES * 50, np.int8))
-    changes[parity.PLACES * 7 + 4] += 1
+    changes = parity.write(data, np.ones(parity.PER_BYTE * 50, np.int8))
+    changes[parity.PER_BYTE * 7 + 4] += 1
     read = parity.read(changes)
     assert [i for i in range(50) if read[i] != data[i]] == [7]

@@ -38,5 +38,5 @@ def test_too_many_wrong_bytes_never_pass_for_another_message_silently() -> None:
 
 
 def test_a_word_longer_than_the_code_is_refused() -> None:
-    with pytest.raises(ValueError, match="255 bytes at most, not 256"):
+    with pytest.raises(ValueError, match="at most 255 bytes, got 256"):
         rs.encode(bytes(246), 10)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from csfnns.decoders import DECODERS, Decoder, make_decoder
-from csfnns.decoders.base import INSTANCE_NORM_EPSILON, InstanceNorm
+from csfnns.decoders.base import InstanceNorm
+from csfnns.decoders.initialise import INSTANCE_NORM_EPSILON
 from csfnns.profile import make_profile
 from csfnns.search import Distortion, Recovery, SearchState, Weighted, preset
 from csfnns.search.objective import evaluate, total
@@ -49,9 +50,7 @@ def exact(name: str, bpp: str) -> Tensor:
     """Gradient in contiguous float64."""
     decoder, delta, target, weights, beta = problem(name, bpp)
     delta = delta.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(
-        loss_of(deepcopy(decoder).double(), delta, target, weights, beta), delta
-    )
+    (gradient,) = torch.autograd.grad(loss_of(deepcopy(decoder).double(), delta, target, weights, beta), delta)
     return gradient
 
 

@@ -10,16 +10,14 @@ from csfnns.stream import Seed
 SEED = Seed(bytes(range(32)))
 
 
-def grow(
-    coefficients: int = 500, places: int = 30_000, states: int = 256, seed: Seed = SEED
-) -> TrellisDecoder:
+def grow(coefficients: int = 500, size: int = 30_000, states: int = 256, seed: Seed = SEED) -> TrellisDecoder:
     heights = (1 + np.arange(coefficients) % 19).astype(np.uint8)
-    return TrellisDecoder.grow(seed, heights, 300, places, states)
+    return TrellisDecoder.grow(seed, heights, 300, size, states)
 
 
-def changes(places: int, share: float = 0.1) -> np.ndarray:
+def changes(size: int, share: float = 0.1) -> np.ndarray:
     draw = np.random.default_rng(0)
-    return draw.choice([-1, 0, 1], places, p=[share / 2, 1 - share, share / 2]).astype(np.int8)
+    return draw.choice([-1, 0, 1], size, p=[share / 2, 1 - share, share / 2]).astype(np.int8)
 
 
 def walked(level: Level, delta: np.ndarray, states: int) -> list[int]:
@@ -36,34 +34,32 @@ def walked(level: Level, delta: np.ndarray, states: int) -> list[int]:
     return [after[int(due)] for due in level.due]
 
 
-@pytest.mark.parametrize(
-    ("coefficients", "places", "states"), [(1, 20, 4), (40, 700, 16), (500, 30_000, 1024)]
-)
-def test_states_are_the_running_sum_that_forgets(coefficients: int, places: int, states: int) -> None:
-    decoder = grow(coefficients, places, states)
-    delta = changes(places)
+@pytest.mark.parametrize(("coefficients", "size", "states"), [(1, 20, 4), (40, 700, 16), (500, 30_000, 1024)])
+def test_states_are_the_running_sum_that_forgets(coefficients: int, size: int, states: int) -> None:
+    decoder = grow(coefficients, size, states)
+    delta = changes(size)
     for level, part in decoder.parts(delta):
         assert level.states(part.astype(np.int8), states).tolist() == walked(level, part, states)
 
 
 def test_values_are_sums_of_table_entries() -> None:
     decoder = grow()
-    delta = changes(decoder.places)
+    delta = changes(decoder.size)
     values = [0] * decoder.coefficients
     for level, part in decoder.parts(delta):
         for i, state in enumerate(walked(level, part, decoder.states)):
             gain = level.gains[int(level.strong[i])]
-            values[level.members[i]] += gain * int(decoder.table[level.offsets[i] + state])
+            values[level.coefficients[i]] += gain * int(decoder.table[level.offsets[i] + state])
     assert decoder.decode(delta).tolist() == [value // SCALE for value in values]
 
 
-def test_levels_share_the_places_by_what_they_say() -> None:
+def test_levels_share_the_size_by_what_they_say() -> None:
     decoder = grow()
     sizes = [level.size for level in decoder.levels]
     bits = [int(level.strong.sum()) + int((~level.strong).sum()) / 2 for level in decoder.levels]
-    assert sum(sizes) == decoder.places
+    assert sum(sizes) == decoder.size
     extra = 64  # of each: with few coefficients nothing averages out
-    shared = decoder.places - extra * len(sizes)
+    shared = decoder.size - extra * len(sizes)
     assert np.allclose((np.array(sizes) - extra) / shared, np.array(bits) / sum(bits), atol=0.001)
 
 
@@ -77,15 +73,15 @@ def test_each_level_halves_the_variance() -> None:
 def test_a_coefficient_takes_part_from_its_own_level_down() -> None:
     heights = np.array([1, 2, 3, 4], np.uint8)
     decoder = TrellisDecoder.grow(SEED, heights, 300, 400, 16)
-    part = {int(m): bool(s) for m, s in zip(decoder.levels[0].members, decoder.levels[0].strong, strict=True)}
+    part = {int(m): bool(s) for m, s in zip(decoder.levels[0].coefficients, decoder.levels[0].strong, strict=True)}
     assert part == {2: False, 3: True}
-    part = {int(m): bool(s) for m, s in zip(decoder.levels[1].members, decoder.levels[1].strong, strict=True)}
+    part = {int(m): bool(s) for m, s in zip(decoder.levels[1].coefficients, decoder.levels[1].strong, strict=True)}
     assert part == {0: False, 1: True, 2: True, 3: True}
 
 
-def test_a_changed_place_matters_to_its_neighbours_only() -> None:
+def test_a_change_matters_to_its_neighbours_only() -> None:
     decoder = grow(3000, 60_000)
-    delta = changes(decoder.places, 0.05)
+    delta = changes(decoder.size, 0.05)
     moved = delta.copy()
     moved[-30_000] += 1
     assert 0 < int((decoder.decode(delta) != decoder.decode(moved)).sum()) < 60
@@ -100,7 +96,7 @@ def test_other_keys_and_heights_give_other_decoders() -> None:
 def test_the_table_has_heavy_tails_and_unit_variance() -> None:
     table = grow(1, 20).table / SCALE
     assert table.std() == pytest.approx(1, abs=0.01)
-    assert float(np.mean(table**4)) == pytest.approx(7.65, abs=0.8)  # 3 for a normal law
+    assert float(np.mean(table**4)) == pytest.approx(7.65, abs=0.8)  # 3 for a normal distribution
 
 
 def test_small_levels_get_a_place_each() -> None:
@@ -119,7 +115,7 @@ def test_pieces_are_even_and_short() -> None:
 
 def test_decoded_values_are_the_same_on_every_machine() -> None:
     values = grow().decode(changes(30_000))
-    assert sha256(values.astype("<i8").tobytes()).hexdigest()[:16] == "c109d6e8b205d8da"
+    assert sha256(values.astype("<i8").tobytes()).hexdigest()[:16] == "c265e14305660157"
 
 
 def test_water_levels_are_fine_steps() -> None:

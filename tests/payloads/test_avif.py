@@ -6,10 +6,10 @@ import pytest
 from PIL import Image, features
 
 from csfnns.errors import UsageError
-from csfnns.measure import psnr
+from csfnns.images.io import Picture, fit
+from csfnns.images.metrics import psnr
 from csfnns.payloads import avif
 from csfnns.payloads.avif import best_avif, lossless
-from csfnns.picture import Picture, fit
 
 Scene = Callable[..., Picture]
 
@@ -73,9 +73,7 @@ def test_it_beats_a_choice_of_the_quality_alone() -> None:
     assert np.mean(gains) > 0.3
 
 
-def test_what_is_sent_was_encoded_slowly_for_the_least_error(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_sent_was_encoded_slowly_for_the_least_error(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     save, seen = avif._save, []
 
     def spy(picture: Picture, quality: int, speed: int, advanced: dict[str, str] | None) -> bytes:
@@ -86,9 +84,7 @@ def test_what_is_sent_was_encoded_slowly_for_the_least_error(
     monkeypatch.setattr(avif, "_save", spy)
     still = best_avif(scene(48, 64), 2000, seconds=3)
     assert still is not None
-    speed, advanced = next(
-        (speed, advanced) for data, speed, advanced in reversed(seen) if data == still.data
-    )
+    speed, advanced = next((speed, advanced) for data, speed, advanced in reversed(seen) if data == still.data)
     assert speed <= 5
     assert advanced == {"tune": "psnr"}
     assert len(seen) < 30
@@ -126,9 +122,7 @@ def test_grey_stays_grey(scene: Scene) -> None:
     assert np.ptp(decode(still.data).astype(int), axis=2).max() <= 1
 
 
-def test_an_encoder_without_the_option_is_used_without_it(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_encoder_without_the_option_is_used_without_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     save = Image.Image.save
 
     def strict(self: Image.Image, *args: object, **options: object) -> None:

@@ -5,9 +5,9 @@ import pytest
 
 from csfnns.decoders.trellis import FRACTION, water_level
 from csfnns.errors import DamagedError, NoMessageError
-from csfnns.payloads import blocks
+from csfnns.images.io import Picture
 from csfnns.payloads.blocks import MOST_BLOCKS, MOST_WATER, PictureModel, analyse
-from csfnns.picture import Picture
+from csfnns.payloads.transform import dct_matrix
 
 SHAPES = [(1, 1), (3, 200), (16, 16), (40, 56), (97, 130)]
 
@@ -78,8 +78,7 @@ def test_large_pictures_have_as_short_a_map() -> None:
 def test_fewer_squares_and_classes_make_a_shorter_header() -> None:
     picture = scene(256, 256)
     sizes = [
-        len(analyse(picture, most, classes).model(1000).to_bytes())
-        for most, classes in ((1024, 8), (64, 4), (4, 2))
+        len(analyse(picture, most, classes).model(1000).to_bytes()) for most, classes in ((1024, 8), (64, 4), (4, 2))
     ]
     assert sizes[0] > 1.3 * sizes[1] > 1.6 * sizes[2]
 
@@ -125,7 +124,7 @@ def test_sums_stay_whole_numbers_that_float64_holds() -> None:
     # The largest coefficient of a block, in the largest overshoot a decoder can make, times the matrix, 16 times.
     largest = 16 * 255 * np.sqrt(3) * 16 * 2**8
     assert largest * 2**14 * 16 < 2**53
-    fractions = np.abs(blocks.dct_matrix() * 2**14 % 1 - 0.5)
+    fractions = np.abs(dct_matrix(16) * 2**14 % 1 - 0.5)
     assert fractions.min() > 1e-4  # no library's cosine rounds another way
 
 

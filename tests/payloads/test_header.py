@@ -11,14 +11,14 @@ from csfnns.payloads.header import BANDS, LEVELS, SIZE, Header
 from csfnns.stream import Seed
 
 SEED = Seed(bytes(range(32)))
-HEADER = Header(480, 640, (12, 128, 255), np.arange(24).reshape(3, BANDS))
+HEADER = Header(480, 640, (12, 128, 255), np.arange(24).reshape(3, BANDS), 0x0123456789)
 
-# A compatibility promise: check 6 | kind 1 | height 2 | width 2 | mean 3 | spectrum 15.
-GOLDEN = "99aa68d52057 01 01e0 0280 0c80ff bdab49ca307b9ac5a928398a418820"
+# A compatibility promise: check 6 | kind 1 | height 2 | width 2 | time 5 | mean 3 | spectrum 15.
+GOLDEN = "56a69a68efa3 01 01e0 0280 0123456789 0c80ff bdab49ca307b9ac5a928398a418820"
 
 
 def same(a: Header, b: Header) -> bool:
-    plain = (a.height, a.width, a.mean) == (b.height, b.width, b.mean)
+    plain = (a.height, a.width, a.mean, a.sent) == (b.height, b.width, b.mean, b.sent)
     return plain and np.array_equal(a.spectrum, b.spectrum)
 
 
@@ -30,8 +30,8 @@ def test_bytes_are_laid_out_as_documented() -> None:
     """Level i of the spectrum stands in bits 5i…5i+4 of the last 15 bytes, read as one big-endian number."""
     data = HEADER.to_bytes(SEED)
     spectrum = sum(i << (5 * i) for i in range(24))
-    rest = bytes([1]) + (480).to_bytes(2, "big") + (640).to_bytes(2, "big") + bytes([12, 128, 255])
-    rest += spectrum.to_bytes(15, "big")
+    rest = bytes([1]) + (480).to_bytes(2, "big") + (640).to_bytes(2, "big")
+    rest += bytes.fromhex("0123456789") + bytes([12, 128, 255]) + spectrum.to_bytes(15, "big")
     assert data == hmac.new(SEED.data, rest, sha256).digest()[:6] + rest
     assert len(data) == SIZE
 
@@ -40,12 +40,13 @@ def test_bytes_are_laid_out_as_documented() -> None:
     sides=st.tuples(st.integers(1, 65535), st.integers(1, 65535)),
     mean=st.tuples(*[st.integers(0, 255)] * 3),
     levels=st.lists(st.integers(0, LEVELS - 1), min_size=24, max_size=24),
+    sent=st.integers(0, 2**40 - 1),
 )
 @settings(max_examples=50, deadline=None)
 def test_every_header_comes_back(
-    sides: tuple[int, int], mean: tuple[int, int, int], levels: list[int]
+    sides: tuple[int, int], mean: tuple[int, int, int], levels: list[int], sent: int
 ) -> None:
-    header = Header(*sides, mean, np.array(levels).reshape(3, BANDS))
+    header = Header(*sides, mean, np.array(levels).reshape(3, BANDS), sent)
     assert same(Header.from_bytes(header.to_bytes(SEED), SEED), header)
 
 

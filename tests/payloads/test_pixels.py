@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from csfnns.errors import CapacityError, NoMessageError
+from csfnns.images.io import Picture, fit
 from csfnns.payloads import make_codec
 from csfnns.payloads.pixels import PixelCodec
 from csfnns.payloads.spectral import SpectralCodec
-from csfnns.picture import Picture, fit
 from csfnns.profile import make_profile
 from csfnns.stream import Seed
 
@@ -26,9 +26,7 @@ def noise(strength: float) -> Any:
 
 
 @pytest.mark.parametrize(("height", "width", "bpp"), GRIDS)
-def test_the_target_is_the_picture_fitted_to_the_grid(
-    height: int, width: int, bpp: str, scene: Scene
-) -> None:
+def test_the_target_is_the_picture_fitted_to_the_grid(height: int, width: int, bpp: str, scene: Scene) -> None:
     secret, code = scene(200, 150), codec(height, width, bpp)
     target = code.encode(secret)
     rows, columns = make_profile("paper", height=height, width=width, bpp=bpp).secret_size

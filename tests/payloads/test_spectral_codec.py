@@ -5,16 +5,10 @@ import numpy as np
 import pytest
 
 from csfnns.errors import CapacityError, NoMessageError
-from csfnns.measure import psnr
-from csfnns.payloads.spectral import (
-    OPPONENT,
-    SpectralCodec,
-    dct_matrix,
-    forward,
-    header_places,
-    inverse,
-)
-from csfnns.picture import Picture, fit, restored_shape
+from csfnns.images.io import Picture, fit, restored_shape
+from csfnns.images.metrics import psnr
+from csfnns.payloads.spectral import SpectralCodec, forward, header_places, inverse
+from csfnns.payloads.transform import OPPONENT, dct_matrix
 from csfnns.profile import make_profile
 from csfnns.stream import Seed
 

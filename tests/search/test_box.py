@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from csfnns.search.box import LEVELS, IntegerGrid, TanhBox, bounds, round_through
+from csfnns.search.box import LEVELS, IntegerGrid, TanhBox, bounds
 from csfnns.search.sps import to_levels
 from csfnns.stream import Seed
 
@@ -44,15 +44,6 @@ def test_z_starts_in_the_middle_of_the_box(cover: Tensor) -> None:
     lower, upper = bounds(cover, 0.2)
     assert not box.variable.any()
     torch.testing.assert_close(box.delta(0.0), (lower + upper) / 2)
-
-
-def test_the_ends_of_the_tanh_box_are_reached(cover: Tensor) -> None:
-    box = TanhBox(cover, 0.2)
-    lower, upper = bounds(cover, 0.2)
-    for z, end in ((-50.0, lower), (50.0, upper)):
-        with torch.no_grad():
-            box.variable.fill_(z)
-        torch.testing.assert_close(box.delta(0.0), end)
 
 
 def test_the_slope_of_the_tanh_box_is_that_of_equation_5(cover: Tensor) -> None:
@@ -99,26 +90,12 @@ def test_the_grid_clamps_to_the_box(cover: Tensor, epsilon: float) -> None:
         assert float(levels.abs().max()) == round(255 * epsilon)
 
 
-def test_what_lies_inside_the_box_is_left_alone(cover: Tensor) -> None:
-    space = grid(cover, 0.2, start=0.0)
-    inside = 0.3 * torch.minimum(cover, 1 - cover)
-    with torch.no_grad():
-        space.variable.copy_(inside)
-    space.project()
-    assert torch.equal(space.variable.detach(), inside)
-
-
 @pytest.mark.parametrize("progress", [0.0, 0.9])
 def test_the_gradient_passes_rounding_as_the_identity(cover: Tensor, progress: float) -> None:
     space = grid(cover, 0.05)
     weights = torch.linspace(-1, 1, cover.numel()).reshape(cover.shape)
     (slope,) = torch.autograd.grad((weights * space.delta(progress)).sum(), space.variable)
     torch.testing.assert_close(slope, weights / LEVELS)
-
-
-def test_rounding_is_to_the_nearest() -> None:
-    x = torch.tensor([-1.6, -0.4, 0.0, 0.4, 0.6, 2.49])
-    assert round_through(x).tolist() == [-2, 0, 0, 0, 1, 2]
 
 
 def test_levels_are_what_a_file_will_hold(cover: Tensor) -> None:

@@ -52,9 +52,7 @@ def test_the_changes_are_the_best_there_are() -> None:
     heights = np.array([1, 2, 2, 1], np.uint8)
     decoder = TrellisDecoder.grow(SEED, heights, WATER, 10, 16)
     targets = np.array([0.7, -1.1, 2.3, 0.4]) * np.sqrt(water_level(WATER))
-    up, down = np.array(
-        [[40, 90, 20, 60, 70, 30, 80, 50, 60, 40], [60, 20, 70, 30, 40, 90, 50, 60, 20, 80]], np.uint16
-    )
+    up, down = np.array([[40, 90, 20, 60, 70, 30, 80, 50, 60, 40], [60, 20, 70, 30, 40, 90, 50, 60, 20, 80]], np.uint16)
 
     def cost(delta: np.ndarray) -> float:
         missing = targets - decoder.decode(delta) / 2.0**FRACTION

@@ -1,28 +1,29 @@
-"""Coding: bits into changes of a cover that both ends know, at the least cost, and out again."""
+"""Coding: bits into cheap changes of a cover that both ends know, and back."""
 
-from csfnns.coding.interval import draw, nest, recover
-from csfnns.coding.laws import GRAIN_SIGMA, energies, entropies, grain_delta
-from csfnns.coding.models import Model, ModelName, make_model
-from csfnns.coding.places import EVERY, SLOTS, Places, slots
-from csfnns.coding.rates import RATES, capacity_at, carried, least_rate
+from csfnns.coding.arithmetic import decode, encode, joint
+from csfnns.coding.distributions import GRAIN_SIGMA, energies, entropies, grain_delta
+from csfnns.coding.layout import ALL_PARTITIONS, NOBODY, PARTITIONS, Layout, keyed_order, partitions
+from csfnns.coding.models import RATES, Model, ModelName, capacity, capacity_at, least_rate, make_model
 
 __all__ = [
-    "EVERY",
+    "ALL_PARTITIONS",
     "GRAIN_SIGMA",
+    "NOBODY",
+    "PARTITIONS",
     "RATES",
-    "SLOTS",
+    "Layout",
     "Model",
     "ModelName",
-    "Places",
+    "capacity",
     "capacity_at",
-    "carried",
-    "draw",
+    "decode",
+    "encode",
     "energies",
     "entropies",
     "grain_delta",
+    "joint",
+    "keyed_order",
     "least_rate",
     "make_model",
-    "nest",
-    "recover",
-    "slots",
+    "partitions",
 ]

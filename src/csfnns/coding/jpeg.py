@@ -1,34 +1,32 @@
 """A cover as the JPEG file that holds it: quantised DCT coefficients, computed in integers.
 
-Encoders may round differently, and a coefficient that is off by one is a change. So no encoder is asked: colours, means
-of four and the DCT [ITU-T T.81, JFIF 1.02] are computed here, with nothing but integers. They are rounded as libjpeg
-rounds them with its slow integer DCT, so that what csfnns writes cannot be told from what most programs write.
+Encoders may round differently, and a coefficient that is off by one is a change. So no encoder is called: colours, means
+of four and the DCT [ITU-T T.81, JFIF 1.02] are computed here in integers. They are rounded as libjpeg rounds them with its
+slow integer DCT, so that its files look like those of most programs.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from csfnns.errors import UsageError
-from csfnns.jpeg_steps import CHROMINANCE_STEPS, LUMINANCE_STEPS
-from csfnns.picture import Picture, Shape, check_picture
+from csfnns.images.io import Picture, check_picture
+from csfnns.images.jpeg_file import CHROMINANCE_STEPS, LUMINANCE_STEPS, Coefficients, Subsampling
+
+__all__ = ["Coefficients", "Encoded", "Subsampling", "compress", "standard_tables"]
 
 I16 = npt.NDArray[np.int16]
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
 
-Subsampling = Literal["420", "444"]
-"""Chrominance at half the resolution both ways, or at the full one."""
-
-MAX_SIDE = 65_500  # as far as libjpeg goes
+MAX_SIDE = 65_500  # libjpeg's limit
 
 _BITS = 16  # of fractions in the colours' weights
 _HALF = 1 << (_BITS - 1)
 
 # Left half of the DCT's basis, a frequency a row, times √8 · 2^13. The right half mirrors it, odd rows with the other
-# sign. Some are off by one: so they come out of libjpeg's fast algorithm with its constants of 13 bits.
+# sign. Some are off by one, as in libjpeg's fast algorithm with its constants of 13 bits.
 _BASIS = (
     (8192, 8192, 8192, 8192),
     (11363, 9633, 6437, 2260),
@@ -42,31 +40,18 @@ _BASIS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Coefficients:
-    """All that a colour JPEG file tells of its picture."""
-
-    shape: Shape
-    """Height and width of the picture."""
-    subsampling: Subsampling
-    tables: U8
-    """Divisors of luminance and of chrominance, (2, 8, 8), 1…255; the vertical frequency first."""
-    planes: tuple[I16, ...]
-    """Quantised coefficients of Y, Cb and Cr, (rows, columns, 8, 8) each: blocks, then frequencies, vertical first."""
-
-
-@dataclass(frozen=True, eq=False)
 class Encoded:
-    """A cover as a JPEG file, and what the file does not tell of it."""
+    """A cover as a JPEG file, and what rounding took from it."""
 
     file: Coefficients
     remainders: tuple[I16, ...]
-    """What rounding took away, of each coefficient, in eighths of what a divisor of 1 would count: -4 q…4 q."""
+    """What rounding took from each coefficient, in eighths of a step of 1: -4 q…4 q."""
 
 
 def standard_tables(quality: int) -> U8:
     """Divisors of luminance and chrominance at a quality 1…100, (2, 8, 8). Raises UsageError."""
     if not 1 <= quality <= 100:
-        raise UsageError(f"There is no JPEG quality {quality}.", "Choose one from 1 to 100.")
+        raise UsageError(f"The JPEG quality must be in 1…100, got {quality}.")
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
     base = np.full((2, 8, 8), 99)
     base[0] = LUMINANCE_STEPS
@@ -75,14 +60,14 @@ def standard_tables(quality: int) -> U8:
 
 
 def compress(cover: Picture, tables: U8, subsampling: Subsampling) -> Encoded:
-    """File of a cover, uint8 (H, W, 3): the same on every machine, for any tables.
+    """Encode a cover, uint8 (H, W, 3), with any tables: the same on every machine.
 
     Raises UsageError for sides that no JPEG file has.
     """
     check_picture(cover)
     height, width = cover.shape[:2]
     if max(height, width) > MAX_SIDE:
-        raise UsageError(f"A JPEG file has at most {MAX_SIDE} pixels a side.", "Choose a smaller cover.")
+        raise UsageError(f"The sides of a JPEG file must be at most {MAX_SIDE} pixels, got {width}x{height}.")
     unit = 2 if subsampling == "420" else 1
     padded = np.pad(cover, ((0, -height % unit), (0, -width % (8 * unit)), (0, 0)), mode="edge")
     y, cb, cr = _colours(padded)
@@ -122,11 +107,5 @@ def _quantised(plane: I64, table: U8) -> tuple[I16, I16]:
     return whole.astype(np.int16), (eighths - 8 * divisors * whole).astype(np.int16)
 
 
-def _dct_matrix() -> I64:
-    left = np.array(_BASIS, np.int64)
-    right = left[:, ::-1].copy()
-    right[1::2] *= -1
-    return np.concatenate([left, right], axis=1)  # (8, 8)
-
-
-_DCT = _dct_matrix()
+_LEFT = np.array(_BASIS, np.int64)
+_DCT = np.concatenate([_LEFT, _LEFT[:, ::-1] * np.tile([[1], [-1]], (4, 1))], axis=1)  # (8, 8)

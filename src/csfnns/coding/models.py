@@ -1,4 +1,4 @@
-"""Models: how the changes of a cover's sub-pixels are distributed."""
+"""Models: the distribution of each sub-pixel's change, and how many bits the changes carry at each rate."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,84 +8,118 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from csfnns.coding.costs import class_cost, cost_classes, cost_map
-from csfnns.coding.laws import (
+from csfnns.coding.distributions import (
     GRAIN,
     KINDS,
-    change_laws,
-    even_laws,
+    change_distributions,
+    energies,
+    entropies,
+    even_distributions,
     grain_classes,
-    grain_laws,
+    grain_distributions,
     kinds,
 )
-from csfnns.picture import Picture
+from csfnns.coding.hill import class_cost, cost_classes, hill_costs
+from csfnns.images.io import Picture
 
 I64 = npt.NDArray[np.int64]
 U16 = npt.NDArray[np.uint16]
 
 ModelName = Literal["cost", "uniform", "grain"]
 
+RATES = 1 << 16
+"""Rates are 0…RATES-1."""
+_PEAK = 255.0
+
 
 @dataclass(frozen=True)
 class Model:
-    """Law of each sub-pixel's δ. Sub-pixels are numbered row by row, the channel running fastest: n in all."""
+    """Distribution of the change δ at each of n positions.
 
-    reach: int
-    """δ is in -reach…reach."""
-    members: int
-    """So many sub-pixels of one class are coded as one symbol."""
-    ranks: U16
-    """(n,): how dear a sub-pixel is. Headers go to cheap ones."""
+    Positions are the sub-pixels of a picture row by row, the channel running fastest, or the coefficients of a JPEG file.
+    """
+
+    max_change: int
+    """δ is in -max_change…max_change."""
+    group_size: int
+    """Number of positions of one class that are coded as one symbol."""
+    cost_ranks: U16
+    """How expensive a change is, (n,). Headers go to cheap positions."""
     classes: U16
-    """(n,): which row of `laws` is a sub-pixel's."""
-    laws: Callable[[int], I64]
-    """Laws at a rate 0…65535, (C, 2 reach + 2)."""
-    block: int
-    """Sub-pixels that hold a header whatever it is."""
-    block_classes: U16
-    """(n,): which row of `block_laws` is a sub-pixel's, should it hold a part of a header."""
-    block_laws: I64
-    """Laws of a header's sub-pixels, (B, 2 reach + 2)."""
+    """Row of `distributions` for each position, (n,)."""
+    distributions: Callable[[int], I64]
+    """Distributions at a rate in 0…65535, (C, 2 max_change + 2)."""
+    header_size: int
+    """Number of positions that hold any header."""
+    header_classes: U16
+    """Row of `header_distributions` for each position, (n,)."""
+    header_distributions: I64
+    """Distributions at the positions of a header, (B, 2 max_change + 2)."""
 
 
 def make_model(name: ModelName, cover: Picture, sigma: Fraction) -> Model:
-    """Model of that name for a cover, uint8 (H, W, 3); `sigma` is of the grain. Raises UsageError for tiny covers."""
+    """Model of a cover, uint8 (H, W, 3). `sigma` is that of grain, in levels. Raises UsageError for sides below 16."""
     if name == "grain":
-        return _grain(cover, sigma)
-    costs = cost_classes(cost_map(cover)) if name == "cost" else np.zeros(cover.shape, np.uint16)
-    return _changes(cover, costs)
+        return _grain_model(cover, sigma)
+    costs = cost_classes(hill_costs(cover)) if name == "cost" else np.zeros(cover.shape, np.uint16)
+    return change_model(costs.reshape(-1), kinds(cover).reshape(-1).astype(np.uint16))
 
 
-def _changes(cover: Picture, costs: U16) -> Model:
-    """±1 with probabilities that follow the costs' classes, (H, W, 3)."""
-    found = np.bincount(costs.reshape(-1)) > 0
-    row = np.cumsum(found) - 1  # of each class of costs that there is
-    kind = kinds(cover).reshape(-1).astype(np.uint16)
+def change_model(costs: U16, kind: U16) -> Model:
+    """Model of changes of ±1 at positions of these cost classes and kinds, (n,) each."""
+    found = np.bincount(costs) > 0
+    ranks = (np.cumsum(found) - 1)[costs].astype(np.uint16)  # among the classes that occur
     prices = [class_cost(int(number)) for number in np.flatnonzero(found)]
-    ranks = row[costs.reshape(-1)].astype(np.uint16)
     return Model(
-        reach=1,
-        members=5,
-        ranks=ranks,
+        max_change=1,
+        group_size=5,
+        cost_ranks=ranks,
         classes=KINDS * ranks + kind,
-        laws=lambda rate: change_laws(prices, rate),
-        block=128,  # 104 bits of a header at 1 bit at least, and a failure in 2^24 even then
-        block_classes=kind,
-        block_laws=even_laws(),
+        distributions=lambda rate: change_distributions(prices, rate),
+        header_size=128,  # 104 bits of a header at 1 bit or more each: fails once in 2^24
+        header_classes=kind,
+        header_distributions=even_distributions(),
     )
 
 
-def _grain(cover: Picture, sigma: Fraction) -> Model:
-    """δ is grain, whatever the message."""
+def _grain_model(cover: Picture, sigma: Fraction) -> Model:
     classes = grain_classes(cover).reshape(-1).astype(np.uint16)
-    laws = grain_laws(sigma)
+    distributions = grain_distributions(sigma)
     return Model(
-        reach=GRAIN,
-        members=3,
-        ranks=np.zeros(classes.size, np.uint16),
+        max_change=GRAIN,
+        group_size=3,
+        cost_ranks=np.zeros(classes.size, np.uint16),
         classes=classes,
-        laws=lambda rate: laws,
-        block=1024,  # 0.16 bits each at least, with σ = 0.5 on black and white
-        block_classes=classes,
-        block_laws=laws,
+        distributions=lambda rate: distributions,
+        header_size=1024,  # 0.16 bits or more each, with σ = 0.5 on black and white
+        header_classes=classes,
+        header_distributions=distributions,
     )
+
+
+def capacity(model: Model, counts: I64, rate: int, deviations: float) -> float:
+    """Bits carried at a rate by `counts` positions of each class, (C,), less some standard deviations."""
+    mean, variance = entropies(model.distributions(rate))
+    # The variance of equal chances is 0, and rounding may leave it negative.
+    return float(counts @ mean - deviations * np.sqrt(max(float(counts @ variance), 0.0)))
+
+
+def least_rate(model: Model, counts: I64, bits: float, deviations: float) -> int:
+    """Lowest rate whose `capacity` is at least `bits`; RATES if there is none."""
+    return _first(lambda rate: capacity(model, counts, rate, deviations) >= bits)
+
+
+def capacity_at(model: Model, counts: I64, psnr: float, deviations: float) -> float:
+    """`capacity` at the highest rate that keeps the stego at this PSNR in dB or above."""
+    energy = _PEAK**2 * 10 ** (-psnr / 10) * model.classes.size
+    rate = _first(lambda rate: float(counts @ energies(model.distributions(rate))) > energy) - 1
+    return capacity(model, counts, rate, deviations) if rate >= 0 else 0.0
+
+
+def _first(holds: Callable[[int], bool]) -> int:
+    """First rate at which a monotone condition holds; RATES if there is none."""
+    low, high = 0, RATES
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low

@@ -1,7 +1,7 @@
-"""Bits in the parities of changes: four bits cost one change of fifteen places at most.
+"""Bytes in the parities of changes: four bits cost at most one change at 15 positions.
 
-The code is the Hamming code's syndrome (Crandall, "Some notes on steganography", 1998; Westfeld, F5, IH 2001):
-the numbers 1…15 of the places that changed by an odd amount, added without carry, are the four bits.
+The bits are the syndrome of a Hamming code (Crandall, "Some notes on steganography", 1998; Westfeld, F5, IH 2001): the
+XOR of the numbers 1…15 of those positions that changed by an odd amount.
 """
 
 import numpy as np
@@ -10,15 +10,15 @@ import numpy.typing as npt
 I8 = npt.NDArray[np.int8]
 
 GROUP = 15
-PLACES = 2 * GROUP
-"""Places that hold a byte."""
+PER_BYTE = 2 * GROUP
+"""Positions that hold a byte."""
 _NUMBERS = np.arange(1, GROUP + 1, dtype=np.uint8)
 
 
 def write(data: bytes, signs: I8, flips: npt.NDArray[np.bool_] | None = None) -> I8:
-    """Changes (PLACES * len(data),) that hold the bytes; `signs` are the directions -1 or 1 in which places would move.
+    """Changes (PER_BYTE * len(data),) that hold the bytes; `signs`, -1 or 1, are the directions of possible changes.
 
-    `flips` are places that change anyway, before the bytes are put in: so that these places change as often as others.
+    Positions in `flips` change before the bytes are written, so that headers change as often as the rest.
     """
     nibbles = np.frombuffer(data, np.uint8)
     numbers = np.stack([nibbles >> 4, nibbles & 15], 1).reshape(-1)  # (groups,)
@@ -32,7 +32,7 @@ def write(data: bytes, signs: I8, flips: npt.NDArray[np.bool_] | None = None) ->
 
 
 def read(changes: npt.NDArray[np.signedinteger]) -> bytes:
-    """Bytes in changes (PLACES * n,)."""
+    """Bytes in changes (PER_BYTE * n,)."""
     odd = (changes.reshape(-1, GROUP) & 1).astype(np.uint8)
     numbers = np.bitwise_xor.reduce(odd * _NUMBERS, axis=1)
     return (numbers[0::2] << 4 | numbers[1::2]).astype(np.uint8).tobytes()

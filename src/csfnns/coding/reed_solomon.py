@@ -1,4 +1,4 @@
-"""Reed-Solomon codes over bytes: some check bytes behind a message correct half as many wrong bytes anywhere.
+"""Reed-Solomon codes over bytes: n check bytes after a message correct n/2 wrong bytes anywhere.
 
 I. S. Reed and G. Solomon, "Polynomial codes over certain finite fields", J. SIAM 8 (1960); decoded after J. L. Massey,
 "Shift-register synthesis and BCH decoding", IEEE Trans. Information Theory 15 (1969), and G. D. Forney, "On decoding
@@ -7,9 +7,10 @@ generator's roots are 2^0, 2^1, …
 """
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 LONGEST = 255
-"""Bytes of a word, check bytes included."""
+"""Most bytes of a word, check bytes included."""
 
 _EXP = [1] * 510
 for _i in range(1, 510):
@@ -18,9 +19,9 @@ _LOG = {_EXP[_i]: _i for _i in range(255)}
 
 
 def encode(message: bytes, checks: int) -> bytes:
-    """Message with so many check bytes behind it, LONGEST in all at most."""
+    """Append check bytes to a message. Raises ValueError for more than LONGEST bytes in all."""
     if len(message) + checks > LONGEST:
-        raise ValueError(f"a word has {LONGEST} bytes at most, not {len(message) + checks}")
+        raise ValueError(f"a word must have at most {LONGEST} bytes, got {len(message) + checks}")
     generator = [1]
     for i in range(checks):
         generator = _multiply(generator, [1, _EXP[i]])
@@ -33,53 +34,45 @@ def encode(message: bytes, checks: int) -> bytes:
 
 
 def decode(word: bytes, checks: int) -> tuple[bytes, int] | None:
-    """Message of a word and how many bytes were wrong; None where more are wrong than can be corrected."""
+    """Return the message of a word and the number of wrong bytes; None where too many are wrong."""
+    size = len(word) - checks
     syndromes = [_at(word, _EXP[i]) for i in range(checks)]
     if not any(syndromes):
-        return word[: len(word) - checks], 0
+        return word[:size], 0
     locator = _locator(syndromes)
-    errors = len(locator) - 1
-    if 2 * errors > checks:
-        return None
-    n = len(word)
-    places = [i for i in range(n) if _at(locator[::-1], _EXP[(255 - (n - 1 - i)) % 255]) == 0]
-    if len(places) != errors:
+    # Powers of 2 that stand for wrong bytes: the inverse roots of Λ.
+    wrong = [x for x in range(len(word)) if _at(locator[::-1], _EXP[(255 - x) % 255]) == 0]
+    if not 2 * len(wrong) == 2 * (len(locator) - 1) <= checks:
         return None
     # Forney: the error at X is X Ω(1/X) / Λ'(1/X), for generators whose first root is 2^0.
     evaluator = _multiply(syndromes[::-1], locator[::-1])[-checks:]  # Ω, highest power first
+    slopes = [c if i % 2 else 0 for i, c in enumerate(locator)][:0:-1]  # Λ', highest power first
     repaired = bytearray(word)
-    for i in places:
-        x = (n - 1 - i) % 255
+    for x in wrong:
         inverse = _EXP[(255 - x) % 255]
-        slope = 0
-        for power in range(1, len(locator), 2):
-            slope ^= _times(locator[power], _power(inverse, power - 1))
+        slope = _at(slopes, inverse)
         if slope == 0:
             return None
-        repaired[i] ^= _times(_EXP[x], _divide(_at(evaluator, inverse), slope))
+        repaired[len(word) - 1 - x] ^= _times(_EXP[x], _divide(_at(evaluator, inverse), slope))
     if any(_at(repaired, _EXP[i]) for i in range(checks)):
         return None
-    return bytes(repaired[: n - checks]), errors
+    return bytes(repaired[:size]), len(wrong)
 
 
 def _locator(syndromes: Sequence[int]) -> list[int]:
-    """Shortest Λ, lowest power first, that the syndromes obey (Berlekamp and Massey)."""
+    """Shortest Λ, lowest power first, that generates the syndromes (Berlekamp and Massey)."""
     current, previous = [1], [1]
     length, gap, last = 0, 1, 1
-    for i, syndrome in enumerate(syndromes):
-        discrepancy = syndrome
-        for j in range(1, length + 1):
-            discrepancy ^= _times(current[j] if j < len(current) else 0, syndromes[i - j])
+    for i in range(len(syndromes)):
+        discrepancy = 0
+        for coefficient, syndrome in zip(current, syndromes[i::-1], strict=False):
+            discrepancy ^= _times(coefficient, syndrome)
         if discrepancy == 0:
             gap += 1
             continue
         factor = _divide(discrepancy, last)
         shifted = [0] * gap + [_times(factor, p) for p in previous]
-        size = max(len(current), len(shifted))
-        changed = [
-            (current[k] if k < len(current) else 0) ^ (shifted[k] if k < len(shifted) else 0)
-            for k in range(size)
-        ]
+        changed = [a ^ b for a, b in zip_longest(current, shifted, fillvalue=0)]
         if 2 * length <= i:
             previous, last, gap, length = current, discrepancy, 1, i + 1 - length
         else:
@@ -110,7 +103,3 @@ def _times(a: int, b: int) -> int:
 
 def _divide(a: int, b: int) -> int:
     return _EXP[_LOG[a] - _LOG[b] + 255] if a else 0
-
-
-def _power(a: int, n: int) -> int:
-    return _EXP[_LOG[a] * n % 255] if a else int(n == 0)

@@ -1,17 +1,17 @@
-"""Decoders: fixed random networks grown from a key.
+"""Decoders: fixed random networks grown from a key, and the trellis decoder (trellis.py).
 
-The decoder `robust` runs in NumPy, so that its receivers need no torch; all others, and every search, run in torch.
+The decoder `robust` also runs in NumPy, so that its receivers need no torch; the others, and every search, run in torch.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from csfnns.decoders.robust import RobustNetwork
-from csfnns.extras import load_lazily, require
+from csfnns.extras import load_lazily
 from csfnns.profile import Profile
+from csfnns.registry import Entry, Registry
 from csfnns.stream import Seed
 
 if TYPE_CHECKING:
@@ -19,8 +19,27 @@ if TYPE_CHECKING:
     from csfnns.decoders.base import Part as Part
     from csfnns.decoders.base import Together as Together
 
-DECODERS = ("plain", "shuffle", "robust")
-"""Names that `make_decoder` knows."""
+DECODERS = Registry(
+    "decoder",
+    {
+        "plain": Entry(
+            "csfnns.decoders.paper:PlainDecoder",
+            "the network of the paper's text and Fig. 2, on pixels",
+            ("network",),
+        ),
+        "shuffle": Entry(
+            "csfnns.decoders.paper:ShuffleDecoder",
+            "the network of the authors' code, on 2x2 pixels at a time",
+            ("network",),
+        ),
+        "robust": Entry(
+            "csfnns.decoders._robust_torch:RobustDecoder",
+            "for stegos that are compressed, scaled or made noisy on their way",
+            ("network",),
+        ),
+    },
+)
+"""Decoders that are networks: a factory takes a profile and a seed."""
 
 __all__ = ["DECODERS", "Decoder", "Part", "RobustNetwork", "Together", "decode", "make_decoder"]
 
@@ -32,25 +51,14 @@ def make_decoder(profile: Profile, seed: Seed) -> "Decoder":
 
     Raises UsageError without the extra `network`.
     """
-    require("network", f"The decoder {profile.decoder!r}")
-    from csfnns.decoders.base import freeze
-    from csfnns.decoders.plain import PlainDecoder
-    from csfnns.decoders.shuffle import ShuffleDecoder
-
-    makers: dict[str, Callable[[Profile, Seed], Decoder]] = {
-        "plain": PlainDecoder,
-        "shuffle": ShuffleDecoder,
-        "robust": lambda profile, seed: RobustNetwork(profile, seed).to_torch(),
-    }
-    decoder = makers[profile.decoder](profile, seed)
-    freeze(decoder)
-    return decoder.eval()
+    decoder: Decoder = DECODERS.make(profile.decoder, profile, seed)
+    return decoder.requires_grad_(False).eval()
 
 
 def decode(profile: Profile, seed: Seed, levels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Output (3, Hs, Ws) of the profile's decoder for δ, or a picture, in grey levels (H, W, 3).
 
-    The decoder `robust` needs no torch. Raises UsageError for the others without the extra `network`.
+    Raises UsageError without the extra `network`, unless the decoder is `robust`.
     """
     image = levels.transpose(2, 0, 1).astype(np.float64, order="C") / 255  # (3, H, W)
     if profile.decoder == "robust":

@@ -1,4 +1,4 @@
-"""The decoder of robust.py in torch, for the search: the same arrays, and gradients."""
+"""The decoder of robust.py in torch, with gradients for the search."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,30 +11,33 @@ from torch.nn import functional
 
 from csfnns.decoders import robust
 from csfnns.decoders.base import Decoder, InstanceNorm, Part
+from csfnns.profile import Profile
+from csfnns.stream import Seed
 
 
 class RobustDecoder(Decoder):
     """δ (N, 3, Hc, Wc) → coefficients (N, 3, Hs, Ws), tile by tile."""
 
-    def __init__(self, network: robust.RobustNetwork) -> None:
+    def __init__(self, profile: Profile, seed: Seed) -> None:
         super().__init__()
+        network = robust.RobustNetwork(profile, seed)
         self._shape = network.shape
         tiles = list(network.tiles())
         self.tiles = nn.ModuleList(TileDecoder(network, tile) for tile in tiles)
         self._windows = [(tile.rows, tile.columns) for tile in tiles]
-        self._places = [torch.from_numpy(tile.places) for tile in tiles]
+        self._indices = [torch.from_numpy(tile.indices) for tile in tiles]
 
     def forward(self, delta: Tensor) -> Tensor:
-        """Return the coefficients; of δ = 0 they are 0."""
+        """Return the coefficients; 0 for δ = 0."""
         outputs = [part.decoder(delta[:, :, part.rows, part.columns]) for part in self.parts()]
         mixed = torch.cat(outputs, 1)
-        places = torch.cat(self._places).to(delta.device)
-        return torch.empty_like(mixed).index_copy(1, places, mixed).reshape(-1, *self._shape)
+        indices = torch.cat(self._indices).to(delta.device)
+        return torch.empty_like(mixed).index_copy(1, indices, mixed).reshape(-1, *self._shape)
 
     def parts(self) -> Sequence[Part]:
         """Return the tiles, row by row."""
-        every = zip(self._windows, self.tiles, self._places, strict=True)
-        return [Part(rows, columns, tile, places) for (rows, columns), tile, places in every]
+        every = zip(self._windows, self.tiles, self._indices, strict=True)
+        return [Part(*window, tile, indices) for window, tile, indices in every]
 
 
 class TileDecoder(nn.Module):
@@ -60,13 +63,13 @@ class TileDecoder(nn.Module):
         for name, array in numbers.items():
             self.register_buffer(name, torch.from_numpy(array.astype(np.float32)))
         for name, order in (("gather", tile.gather), ("spread", tile.spread)):
-            # int32: half the memory to read at every step.
+            # int32 halves the memory read at every step.
             self.register_buffer(name, torch.from_numpy(order.astype(np.int32)))
             self.register_buffer(f"{name}_back", torch.from_numpy(_inverse(order)))
         self.norm = InstanceNorm()
 
     def forward(self, delta: Tensor) -> Tensor:
-        """Return the coefficients; of δ = 0 they are 0."""
+        """Return the coefficients; 0 for δ = 0."""
         spectrum = functional.conv2d(delta, self.waves, stride=robust.SIDE)
         mixed = _permute(spectrum.flatten(1), self.gather, self.gather_back)
         x = mixed.reshape(len(delta), robust.FREQUENCIES, -1)

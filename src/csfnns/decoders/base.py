@@ -1,4 +1,4 @@
-"""What a decoder is, and the two layers that all of them share."""
+"""Interface of decoders in torch, and the layer that they share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -7,11 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from csfnns.decoders.robust import INSTANCE_NORM_EPSILON
-
-PAPER_SLOPE = 0.01
-PAPER_STRIDES = {"24": (1, 1, 1), "6": (1, 1, 2), "1.5": (1, 2, 2)}
-"""Of the three convolutions at each capacity in the decoders of the paper, as the authors' code has them (Sec. 4.1)."""
+from csfnns.decoders.initialise import INSTANCE_NORM_EPSILON
 
 
 class Decoder(nn.Module, ABC):
@@ -39,8 +35,8 @@ class Part:
     """Where it is in δ."""
     decoder: nn.Module
     """δ of the part (N, 3, h, w) → its outputs, which flatten to (N, n)."""
-    places: Tensor | None
-    """Flat places of those n outputs in the decoder's output, (n,) int64; None when they are all of it in order."""
+    indices: Tensor | None
+    """Flat indices of these outputs in the decoder's output, (n,) int64; None for all of them in order."""
 
 
 class Together(nn.Module):
@@ -57,9 +53,9 @@ class Together(nn.Module):
 
 
 class InstanceNorm(nn.Module):
-    """Instance normalisation without affine parameters, each channel of each picture to mean 0 and variance 1.
+    """Instance normalisation without affine parameters: each channel of each picture to mean 0 and variance 1.
 
-    Written out: torch's own gives a wrong input gradient behind a convolution in channels_last on the CPU.
+    torch's own returns a wrong input gradient after a convolution in channels_last on the CPU.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,9 +64,3 @@ class InstanceNorm(nn.Module):
         centred = x - x.mean((2, 3), keepdim=True)
         variance = centred.square().mean((2, 3), keepdim=True)
         return centred * torch.rsqrt(variance + INSTANCE_NORM_EPSILON)
-
-
-def freeze(module: nn.Module) -> None:
-    """No gradients for weights: the search moves δ alone."""
-    for parameter in module.parameters():
-        parameter.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Our decoder for pictures that are compressed, scaled or made noisy on their way.
+"""The decoder `robust`, for stegos that are compressed, scaled or made noisy on their way.
 
     δ ─ tiles ─ luminance ─ DCT of 8x8 blocks ─ u + v < 7, in steps of JPEG's table ─ keyed permutation ─┐
                                                                                   (28, h/8, w/8)         │
@@ -6,18 +6,18 @@
         └─ matrix ─ LeakyReLU ─ instance norm ─ matrix ─ keyed permutation ─ Hadamard ─ signs ─ keyed places
           (48 x 28)                            (12 x 48)
 
-Why each part is there was measured (docs/research.md):
+Each part was chosen by measurement (docs/research.md):
 
-- Channels leave low frequencies of the luminance best. JPEG's table of steps says how well: in its steps, what a
-  channel adds is about as strong in each frequency, so the orthonormal mixing behind weighs each as it deserves.
-- Chrominance is not looked at: its resolution is halved by most programs that write JPEG.
-- The numbers of a tile are permuted first, and numbers at permuted places have no neighbours: both layers are matrices
-  that all places share. Orthogonal weights and a steep LeakyReLU keep the map well conditioned.
+- Channels preserve the low frequencies of the luminance best. In steps of JPEG's table, what a channel adds is about as
+  strong in each frequency, so the orthonormal mixing afterwards weighs them well.
+- Chrominance is ignored: most programs that write JPEG halve its resolution.
+- The numbers of a tile are permuted first, and permuted numbers have no neighbours: both layers are matrices that all
+  positions share. Orthogonal weights and a steep LeakyReLU keep the map well conditioned.
 - The outputs are coefficients of an orthonormal transform of the secret (payloads/spectral.py), each a sum of many
-  numbers with keyed signs at keyed places, so the perturbation is equally strong everywhere, whatever the secret shows.
+  numbers with keyed signs at keyed positions, so the perturbation is equally strong everywhere, whatever the secret is.
 - Tiles of at most 512x512 decode on their own: time a pixel and memory do not grow with the picture.
 
-This module decodes in NumPy. _robust_torch.py is the same network for the search, made from the same arrays.
+This module decodes in NumPy. _robust_torch.py is the same network for the search, made of the same arrays.
 """
 
 import math
@@ -25,18 +25,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise, product
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from csfnns.decoders.initialise import draw_weights
-from csfnns.jpeg_steps import LUMINANCE_STEPS
+from csfnns.decoders.initialise import INSTANCE_NORM_EPSILON, draw_weights
+from csfnns.images.jpeg_file import LUMINANCE_STEPS
 from csfnns.profile import GRID, Profile
 from csfnns.stream import Seed
-
-if TYPE_CHECKING:
-    from csfnns.decoders.base import Decoder
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -48,12 +44,10 @@ BLOCK = 4096
 SLOPE = 0.5
 SIDE = 8
 BELOW = 7
-"""Frequencies (u, v) with u + v below this are looked at: 28 of 64."""
+"""Frequencies (u, v) with u + v below this are used: 28 of 64."""
 FREQUENCIES = 28
 OUTPUTS = 12
 """Outputs of a block of 8x8 pixels, at 1.5 bpp."""
-INSTANCE_NORM_EPSILON = 1e-5
-
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
@@ -65,13 +59,13 @@ class Tile:
     columns: slice
     """Where it is in δ."""
     gather: I64
-    """Permutation of its frequencies: the i-th number of the network's input is number gather[i] of the spectrum."""
+    """Permutation of its frequencies: input i of the network is number gather[i] of the spectrum."""
     spread: I64
-    """Permutation of the network's outputs, likewise, before the Hadamard transform."""
+    """Permutation of the network's outputs before the Hadamard transform, likewise."""
     signs: npt.NDArray[np.int8]
     """Signs of the transform's results, (n,)."""
-    places: I64
-    """Flat places of the n results in the decoder's output."""
+    indices: I64
+    """Flat indices of the n results in the decoder's output."""
 
 
 class RobustNetwork:
@@ -83,35 +77,28 @@ class RobustNetwork:
         self._windows = list(product(cuts(profile.height), cuts(profile.width)))
         sides = ((profile.channels, FREQUENCIES), (OUTPUTS, profile.channels))
         self.first, self.second = (
-            draw_weights(seed, i, profile.weights, out, fan_in, out, SLOPE)
-            for i, (out, fan_in) in enumerate(sides)
+            draw_weights(seed, i, profile.weights, out, fan_in, out, SLOPE) for i, (out, fan_in) in enumerate(sides)
         )
         """Matrices of both layers, (channels, 28) and (12, channels)."""
 
     def tiles(self) -> Iterator[Tile]:
-        """Tiles of the picture, row by row, each grown when it is asked for."""
-        places = self._seed.derive("csfnns/1/places").stream().permutation(math.prod(self.shape))
+        """Tiles of the picture, row by row, each grown when it is needed."""
+        indices = self._seed.derive("csfnns/2/places").stream().permutation(math.prod(self.shape))
         done = 0
         for i, (rows, columns) in enumerate(self._windows):
             blocks = (rows.stop - rows.start) * (columns.stop - columns.start) // SIDE**2
-            stream = self._seed.derive(f"csfnns/1/tile/{i}").stream()
+            stream = self._seed.derive(f"csfnns/2/tile/{i}").stream()
             n = OUTPUTS * blocks
             gather, spread = stream.permutation(FREQUENCIES * blocks), stream.permutation(n)
-            yield Tile(rows, columns, gather, spread, stream.signs(n), places[done : done + n])
+            yield Tile(rows, columns, gather, spread, stream.signs(n), indices[done : done + n])
             done += n
 
     def decode(self, delta: F64) -> F64:
-        """δ in [-1, 1], (3, Hc, Wc) → coefficients (3, Hs, Ws), in the order of the codec. Of δ = 0 they are 0."""
+        """δ in [-1, 1], (3, Hc, Wc) → coefficients (3, Hs, Ws), in the order of the codec; 0 for δ = 0."""
         output = np.empty(math.prod(self.shape))
         for tile in self.tiles():
-            output[tile.places] = self._decode_tile(tile, delta[:, tile.rows, tile.columns])
+            output[tile.indices] = self._decode_tile(tile, delta[:, tile.rows, tile.columns])
         return output.reshape(self.shape)
-
-    def to_torch(self) -> "Decoder":
-        """Return the same network in torch, float32, for the search."""
-        from csfnns.decoders._robust_torch import RobustDecoder
-
-        return RobustDecoder(self)
 
     def _decode_tile(self, tile: Tile, delta: F64) -> F64:
         mixed = spectrum(delta).reshape(-1)[tile.gather].reshape(FREQUENCIES, -1)
@@ -130,7 +117,7 @@ def cuts(side: int) -> list[slice]:
 
 
 def spectrum(delta: F64) -> F64:
-    """Low frequencies of the luminance of 8x8 blocks, in JPEG's steps: (3, h, w) → (28, h/8, w/8), row by row."""
+    """Low frequencies of the luminance of 8x8 blocks, in JPEG's steps: (3, h, w) → (28, h/8, w/8)."""
     _, height, width = delta.shape
     luminance = np.tensordot(LUMINANCE, delta, 1).reshape(height // SIDE, SIDE, width // SIDE, SIDE)
     found: F64 = np.tensordot(basis(), luminance, ((1, 2), (1, 3)))

@@ -1,8 +1,8 @@
-"""Pictures as files: the best AVIF of at most so many bytes, and the smallest lossless file.
+"""Pictures as files: the best AVIF within a number of bytes, and the smallest lossless file.
 
-Best is what has the least squared error after the receiver has scaled it back. With few bytes a smaller copy of higher
-quality beats all pixels of a poor one, so both are searched: the scale with the encoder's fastest speed, the quality
-with a middling one, and what is sent with the slowest that the time allows.
+The best one has the least squared error after the receiver has scaled it back. With few bytes a smaller copy of higher
+quality beats a full-size one of low quality, so both are searched: the scale at the encoder's fastest speed, the quality at
+a medium one, and the result at the slowest that the time allows.
 """
 
 import io
@@ -13,26 +13,24 @@ from dataclasses import dataclass
 from functools import cache
 
 from csfnns.errors import UsageError
-from csfnns.measure import psnr
-from csfnns.picture import Picture, check_picture, fit
+from csfnns.images.io import Picture, check_picture, fit, read_picture
+from csfnns.images.metrics import psnr
 
 LEAST_SIDE = 16
 """Shorter side of the smallest copy, in pixels."""
 MAX_SIDE = 32_768
 """Longest side of an AVIF: Pillow writes longer ones, but does not read them."""
 
-_USUAL_BITS = 0.3  # of the best copy, for a pixel: the search starts here and needs few steps from it
-_HANDICAP = (
-    0.15  # dB for each halving of the sides: at the fastest speed small copies fare better than in the end
-)
-_LEVELS = 63  # the encoder's own steps: Pillow's qualities 0…100 name some of them twice
-_SLOPE = 0.07  # growth of log(bytes) from one level to the next, of most photographs
+_USUAL_BITS = 0.3  # a pixel of the best copy, where the search starts
+_HANDICAP = 0.15  # dB for each halving of the sides: small copies score too well at the fastest speed
+_LEVELS = 63  # the encoder's own steps; Pillow's qualities 0…100 name some of them twice
+_SLOPE = 0.07  # of log(bytes) over levels, for most photographs
 _LARGE_COPY = 1_000_000  # pixels
 _FAST = 9  # Pillow's speeds
-_MIDDLE = {6: 12.0, 7: 7.0}  # time of an encode at this speed, for one at _FAST
-_SLOW = {3: 13.0, 4: 7.0, 5: 3.7}  # the same, for one at speed 6
+_MIDDLE = {6: 12.0, 7: 7.0}  # time of an encode at this speed, relative to _FAST
+_SLOW = {3: 13.0, 4: 7.0, 5: 3.7}  # the same, relative to speed 6
 _WEBP_SIDE = 16_383
-_FEW_PIXELS = 2_000_000  # with more, the better lossless methods take many seconds
+_FEW_PIXELS = 2_000_000  # larger pictures take many seconds by the better lossless methods
 
 _Tries = dict[int, bytes]
 """AVIF of each level tried."""
@@ -46,17 +44,16 @@ class Still:
     width: int
     height: int
     psnr: float
-    """dB at the delivered size, against the original scaled to that size."""
+    """dB at the transmitted size, against the original scaled to that size."""
     original_psnr: float
     """dB at the original's size, scaled back by Lanczos."""
 
 
 def best_avif(picture: Picture, room: int, *, seconds: float = 6.0) -> Still | None:
-    """AVIF of `picture`, uint8 (H, W, 3), within `room` bytes with the highest `original_psnr` that is found.
+    """Find the AVIF of `picture`, uint8 (H, W, 3), within `room` bytes with the highest `original_psnr`.
 
-    None where not even a copy with a shorter side of 16 pixels (or its own, if less) fits. Takes about `seconds` at
-    most; what is found depends a little on how much the machine does in that time. Raises UsageError for a wrong array,
-    or where Pillow lacks AVIF.
+    None where not even a copy with a shorter side of 16 pixels (or its own, if less) fits. Takes at most about `seconds`;
+    the result depends a little on the machine's speed. Raises UsageError for a wrong array, or where Pillow lacks AVIF.
     """
     check_picture(picture)
     _check_support()
@@ -70,18 +67,18 @@ def best_avif(picture: Picture, room: int, *, seconds: float = 6.0) -> Still | N
         return None
     scale, level = _best_scale(picture, room, least, largest, start + seconds / 3)
     better = _scaled(picture, scale)
-    figures = 2e-7 * height * width  # seconds that the figures at the end take
+    figures = 2e-7 * height * width  # seconds of the comparisons at the end
     if found := _fill(better, room, level, start + seconds - figures):
         copy, data = better, found
-    shown = _decode(data)
+    shown = read_picture(data, as_stored=True)
     whole = psnr(fit(shown, height, width), picture)
     return Still(data, shown.shape[1], shown.shape[0], psnr(shown, copy), whole)
 
 
 def lossless(picture: Picture) -> bytes:
-    """PNG or lossless WebP, whichever is smaller, of `picture`, uint8 (H, W, 3), without metadata.
+    """Return the smaller of PNG and lossless WebP of `picture`, uint8 (H, W, 3), without metadata.
 
-    A photograph takes about a second for a megapixel. Raises UsageError for a wrong array.
+    A photograph takes about a second per megapixel. Raises UsageError for a wrong array.
     """
     from PIL import Image
 
@@ -97,10 +94,10 @@ def lossless(picture: Picture) -> bytes:
 
 
 def _best_scale(picture: Picture, room: int, least: float, largest: float, end: float) -> tuple[float, int]:
-    """Scale that arrives best at the fastest speed, and the level that fills the room there."""
+    """Scale with the best result at the fastest speed, and the level that fills the room there."""
     pixels = picture.shape[0] * picture.shape[1]
     usual = min(largest, max(least, math.sqrt(8 * room / _USUAL_BITS / pixels)))
-    # What the largest copy lacks, all that are tried lack: it stands for the original, and costs less.
+    # All tries lack what the largest copy lacks, so it replaces the original and saves time.
     largest = min(largest, max(1.42 * usual, math.sqrt(_LARGE_COPY / pixels)))
     original = _scaled(picture, largest)
     last = math.ceil(4 * math.log2(largest / least))
@@ -128,14 +125,14 @@ def _best_scale(picture: Picture, room: int, least: float, largest: float, end: 
 
 
 def _estimate(original: Picture, scale: float, room: int, guess: int) -> tuple[float, int]:
-    """PSNR in dB that a copy of this scale has when it fills the room, and its level; -inf where none fits."""
+    """PSNR in dB of a copy of this scale that fills the room, and its level; -inf where none fits."""
     copy = _scaled(original, scale)
     tries: _Tries = {}
     level = _search(copy, room, _FAST, guess, tries, lambda: len(tries) < 2)
     if level is None:
         return -math.inf, 0
     near = sorted(tries, key=lambda each: abs(math.log(len(tries[each]) / room)))[:2]
-    figures = [psnr(fit(_decode(tries[each]), *original.shape[:2]), original) for each in near]
+    figures = [psnr(fit(read_picture(tries[each], as_stored=True), *original.shape[:2]), original) for each in near]
     sizes = [math.log(len(tries[each])) for each in near]
     if level == _LEVELS or len(near) < 2 or sizes[0] == sizes[1] or math.inf in figures:
         return figures[0], level
@@ -144,7 +141,7 @@ def _estimate(original: Picture, scale: float, room: int, guess: int) -> tuple[f
 
 
 def _fill(copy: Picture, room: int, guess: int, end: float) -> bytes | None:
-    """AVIF of the highest level in the room, as slow as the time allows; None where none fits."""
+    """AVIF of the highest level that fits, as slow as the time allows; None where none fits."""
     start = time.monotonic()
     _encode(copy, guess, _FAST)
     speed, _ = _slowest(_MIDDLE, time.monotonic() - start, end) or (_FAST - 1, 0.0)
@@ -164,7 +161,7 @@ def _fill(copy: Picture, room: int, guess: int, end: float) -> bytes | None:
 
 
 def _slowest(costs: dict[int, float], each: float, end: float) -> tuple[int, float] | None:
-    """First speed with time left for an encode, perhaps two, and the seconds of one; costs are in `each` seconds."""
+    """First speed with time left for one and a half encodes, and the seconds of one; costs are in `each` seconds."""
     left = end - time.monotonic()
     return next(((speed, cost * each) for speed, cost in costs.items() if 1.5 * cost * each < left), None)
 
@@ -179,21 +176,21 @@ def _search(
     *,
     must: bool = True,
 ) -> int | None:
-    """Add to `tries` while `going_on` and, with `must`, until one fits; highest level that does, None without one."""
+    """Add to `tries` while `going_on` and, with `must`, until one fits; return the highest level that does, or None."""
     while True:
         low = max((each for each, data in tries.items() if len(data) <= room), default=-1)
         high = min((each for each, data in tries.items() if len(data) > room), default=_LEVELS + 1)
         if low + 1 >= high or (tries and not going_on() and (low >= 0 or not must)):
             return None if low < 0 else low
         if tries:
-            # Sizes that hardly depend on the level would take us down step by step.
+            # Sizes that hardly depend on the level would lead down step by step.
             guess = 0 if low < 0 and len(tries) > 5 else _predict(tries, room)
         guess = min(max(guess, low + 1), high - 1)
         tries[guess] = _encode(copy, guess, speed)
 
 
 def _predict(tries: _Tries, room: int) -> int:
-    """Highest level that should fit, log(bytes) being linear between the two tries nearest to the room."""
+    """Highest level that should fit, with log(bytes) linear between the two tries nearest to the room."""
     near = sorted(tries, key=lambda each: abs(math.log(len(tries[each]) / room)))[:2]
     slope = _SLOPE
     if len(near) == 2:
@@ -225,14 +222,14 @@ def _save(picture: Picture, quality: int, speed: int, advanced: dict[str, str] |
 
     with io.BytesIO() as file:
         image = Image.fromarray(picture)
-        # Colours of half the resolution cost 0.1 to 0.7 dB over RGB, and at low rates too.
+        # Chrominance at half resolution costs 0.1 to 0.7 dB over RGB, at low rates, too.
         image.save(file, "AVIF", quality=quality, speed=speed, subsampling="4:4:4", advanced=advanced)
         return file.getvalue()
 
 
 @cache
 def _tuning() -> dict[str, str] | None:
-    """Encoder options for the least squared error: by default it aims at looks, which costs 0.5 dB."""
+    """Encoder options for the least squared error; the default, perceptual tuning costs 0.5 dB."""
     import numpy as np
 
     options = {"tune": "psnr"}
@@ -241,11 +238,3 @@ def _tuning() -> dict[str, str] | None:
     except ValueError:  # an encoder other than libaom
         return None
     return options
-
-
-def _decode(data: bytes) -> Picture:
-    import numpy as np
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
-        return np.array(image.convert("RGB"))

@@ -1,7 +1,7 @@
 """Bits as a decoder's output: each in the sign of one number, read back as soft bits.
 
-The decoder has mixed its numbers and put them at keyed places, so that neighbours here have nothing in common: whatever
-happens to a part of the picture is spread evenly over all bits.
+The decoder mixes its numbers and puts them at keyed positions, so that damage to a part of the picture is spread evenly
+over all bits.
 
     output, flat:  header · header again · body · free
 """
@@ -20,11 +20,11 @@ _ROUNDS = 50
 
 @dataclass(frozen=True, slots=True)
 class BitCodec:
-    """Where a header of a fixed size and a body of any size stand among `outputs` numbers."""
+    """Positions of a header of a fixed size and a body of any size among `outputs` numbers."""
 
     outputs: int
     header: int
-    """Bits of the header, error correction included; it stands there HEADER_COPIES times."""
+    """Bits of the header with error correction; it is written HEADER_COPIES times."""
 
     @property
     def room(self) -> int:
@@ -32,27 +32,27 @@ class BitCodec:
         return self.outputs - HEADER_COPIES * self.header
 
     def encode(self, header: Bits, body: Bits) -> F32:
-        """Signs (outputs,) that the output shall have: 1 for a 0, -1 for a 1, 0 where it does not matter."""
+        """Return the wanted signs of the output, (outputs,): 1 for a 0, -1 for a 1, 0 where it does not matter."""
         bits = np.concatenate([*[header] * HEADER_COPIES, body])
         signs = np.zeros(self.outputs, np.float32)
         signs[: len(bits)] = 1 - 2 * bits.astype(np.float32)
         return signs
 
     def decode_header(self, output: F32) -> F32:
-        """Soft bits (header,) of an output of any shape: log P(0) / P(1)."""
+        """Return the soft bits (header,) of an output of any shape: log P(0) / P(1)."""
         copies = output.reshape(-1)[: HEADER_COPIES * self.header].reshape(HEADER_COPIES, -1)
         return soft_bits(copies.mean(0))
 
     def decode_body(self, output: F32, length: int) -> F32:
-        """Soft bits (length,) of an output of any shape."""
+        """Return the soft bits (length,) of an output of any shape."""
         start = HEADER_COPIES * self.header
         return soft_bits(output.reshape(-1)[start : start + length])
 
 
 def soft_bits(received: F32) -> F32:
-    """Log P(0) / P(1) of numbers that were sent as +A or -A and arrived with normal noise of a variance v.
+    """Log P(0) / P(1) of numbers that were sent as +A or -A and received with normal noise of variance v.
 
-    The receiver knows neither A nor v: they are the likeliest, by expectation maximisation from the numbers alone.
+    A and v are unknown: they are estimated from the numbers alone by maximum likelihood (expectation maximisation).
     """
     x = received.astype(np.float64)
     power = float(np.mean(x**2))

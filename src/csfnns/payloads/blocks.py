@@ -1,10 +1,10 @@
-"""A picture of any size as coefficients of 16x16 blocks, and what the receiver must know to make one of them again.
+"""A picture of any size as coefficients of 16x16 blocks, and the model that the receiver needs to rebuild it.
 
     picture → minus its mean, opponent colours → orthonormal DCT of each block → coefficients
-    model: classes of blocks by their energy, and for each class, colour and band of frequencies how far σ² is above D
+    model: classes of blocks by energy, and how far σ² is above D for each class, colour and band of frequencies
 
-Whatever the receiver computes is an integer, so that a picture has the same pixels on every machine. Blocks that reach
-beyond the picture are filled up with its mirror image.
+Receivers compute in integers, so that a picture has the same pixels on every machine. Blocks that extend beyond the picture
+are filled with its mirror image.
 """
 
 import math
@@ -18,7 +18,8 @@ import numpy.typing as npt
 from csfnns.coding.adaptive import Decoder, Encoder
 from csfnns.decoders.trellis import FRACTION, OCTAVE, water_level
 from csfnns.errors import DamagedError, NoMessageError
-from csfnns.picture import MAX_PIXELS, Picture
+from csfnns.images.io import MAX_PIXELS, Picture
+from csfnns.payloads.transform import BANDS, OPPONENT, bands_of_frequencies, dct_matrix
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -26,34 +27,29 @@ U8 = npt.NDArray[np.uint8]
 
 VERSION = 1
 BLOCK = 16
-BAND_EDGES = (1, 2, 6, 16, 36, 81, 169)
-"""Squared frequencies u² + v² at which bands 1…7 begin; band 0 is the block's mean."""
-BANDS = len(BAND_EDGES) + 1
 CLASSES = 8
-"""Classes of blocks at most."""
+"""Most classes of blocks."""
 MOST_BLOCKS = 1024
-"""Most squares in a class map; in large pictures a square is several blocks."""
+"""Most squares in a class map; in large pictures a square has several blocks."""
 HIGHEST = 63
 """Largest height: σ² = D 2^(height / 2)."""
 MOST_WATER = 20 * OCTAVE
 """Largest step of D."""
 
 _CLASS_DB = 3.0
-_BITS = 14  # behind the point of the matrices
+_BITS = 14  # fractional bits of the matrices
 _AT_ONCE = 1024  # blocks
-_GUARD = 8  # behind the point of levels and coefficients
-OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
-"""Orthonormal brightness and two colour differences, (3, 3)."""
+_GUARD = 8  # fractional bits of levels and coefficients
 
 
 @dataclass(frozen=True)
 class PictureModel:
-    """All but the coefficients."""
+    """Everything but the coefficients."""
 
     height: int
     width: int
     mean: tuple[int, ...]
-    """Mean level of each colour; of a grey picture, one."""
+    """Mean level of each colour; a single one for a grey picture."""
     water: int
     """Step of D."""
     group: int
@@ -64,7 +60,7 @@ class PictureModel:
     """Height of each class, colour and band, (classes, colours, BANDS); 0 where σ² is no larger than D."""
 
     def to_bytes(self) -> bytes:
-        """What the receiver needs, some hundred bytes at any size of the picture."""
+        """Serialise the model, to a few hundred bytes at any size of the picture."""
         fixed = bytes([VERSION, len(self.mean), len(self.table), *self.mean])
         sides = b"".join(x.to_bytes(2, "big") for x in (self.height, self.width, self.water, self.group))
         coder = Encoder()
@@ -76,7 +72,7 @@ class PictureModel:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "PictureModel":
-        """Undo `to_bytes`. Raises NoMessageError for a later version, DamagedError for what nobody writes."""
+        """Undo `to_bytes`. Raises NoMessageError for another version, DamagedError for invalid bytes."""
         if not data or data[0] != VERSION:
             raise NoMessageError(
                 f"The message is a picture of version {data[:1].hex()}, unknown here.", "Update csfnns."
@@ -104,9 +100,9 @@ class PictureModel:
         return cls(height, width, tuple(data[3 : 3 + colours]), water, group, classes, table)
 
     def heights(self) -> tuple[I64, U8]:
-        """Where coefficients stand that are sent, among all (colours, m, n, 16, 16), and their heights; (n,) each."""
+        """Flat indices of the coefficients that are sent, in (colours, m, n, 16, 16), and their heights; (n,) each."""
         m, n = blocks_of(self.height, self.width)
-        bands = bands_of_frequencies()
+        bands = bands_of_frequencies(BLOCK)
         active = self.table[:, :, bands] > 0  # (classes, colours, 16, 16)
         cls = _of_blocks(self.classes, self.group, m, n)
         found, values = [], []
@@ -123,7 +119,7 @@ class PictureModel:
         return np.concatenate(found), np.concatenate(values)
 
     def picture(self, where: I64, values: I64) -> Picture:
-        """Picture, uint8 (height, width, 3), with these coefficients (n,), in units of 2^-FRACTION levels."""
+        """Rebuild the picture, uint8 (height, width, 3), from coefficients (n,) in units of 2^-FRACTION levels."""
         m, n = blocks_of(self.height, self.width)
         colours = len(self.mean)
         number, frequency = np.divmod(where, BLOCK * BLOCK)
@@ -146,7 +142,7 @@ class PictureModel:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A picture's coefficients and their variances, for whatever D is chosen."""
+    """A picture's coefficients and their variances, for any D."""
 
     height: int
     width: int
@@ -158,16 +154,16 @@ class Analysis:
     variance: F64
     """Mean square of each class, colour and band, (classes, colours, BANDS), in levels²."""
     counts: I64
-    """How many coefficients there are of each, the same shape."""
+    """Number of coefficients of each, the same shape."""
 
     def model(self, water: int) -> PictureModel:
-        """Model for a step of D."""
+        """Return the model at a step of D."""
         table = _heights(self.variance, water_level(water))
         return PictureModel(self.height, self.width, self.mean, water, self.group, self.classes, table)
 
     @cached_property
     def bits(self) -> F64:
-        """Bits at each step of D, (MOST_WATER + 1,): what coefficients above D need by the law of Gaussian sources."""
+        """Bits at each step of D, (MOST_WATER + 1,): the Gaussian rate-distortion function of coefficients above D."""
         ratio = np.log2(np.maximum(self.variance[..., None] / _waters(), 1e-30))
         return np.asarray((self.counts[..., None] * 0.5 * np.maximum(ratio, 0)).sum((0, 1, 2)))
 
@@ -185,20 +181,20 @@ class Analysis:
         return np.asarray((kept * self.counts[..., None]).sum((0, 1, 2)) / self.counts.sum())
 
     def psnr_of(self, water: int, error: float) -> float:
-        """PSNR in dB where what is sent at a step of D arrives with this mean squared error, in levels²."""
+        """PSNR in dB where coefficients sent at a step of D have this mean squared error, in levels²."""
         whole = _rounded_error(np.array([self.left[water] + self.sent[water] * error]))
         return float(10 * np.log10(255**2 / max(float(whole[0]), 1e-6)))
 
     def psnr(self, share: float) -> F64:
-        """PSNR in dB at each step of D, (MOST_WATER + 1,), where what is sent arrives with an error of `share` D."""
+        """PSNR in dB at each step of D, (MOST_WATER + 1,), where coefficients sent have an error of `share` D."""
         errors = _rounded_error(self.left + share * self.sent * _waters())
         return np.asarray(10 * np.log10(255**2 / np.maximum(errors, 1e-6)))
 
 
 def analyse(picture: Picture, most_blocks: int = MOST_BLOCKS, classes: int = CLASSES) -> Analysis:
-    """Analysis of a picture, uint8 (H, W, 3), with at most `classes` classes and `most_blocks` squares.
+    """Analyse a picture, uint8 (H, W, 3), with at most `classes` classes and `most_blocks` squares.
 
-    One with three equal colours is grey, and needs a third of the header's tables and no colour.
+    A picture with three equal colours is grey: it needs a third of the header's tables and no colour.
     """
     height, width = picture.shape[:2]
     grey = bool((picture[..., :1] == picture).all())
@@ -207,8 +203,8 @@ def analyse(picture: Picture, most_blocks: int = MOST_BLOCKS, classes: int = CLA
     m, n = blocks_of(height, width)
     pixels = np.pad(pixels, ((0, m * BLOCK - height), (0, n * BLOCK - width), (0, 0)), mode="symmetric")
     coefficients = np.empty((len(mean), m, n, BLOCK, BLOCK), np.float32)
-    dct = dct_matrix().astype(np.float32)
-    for row in range(0, m, 16):  # a part at a time, for the memory of large pictures
+    dct = dct_matrix(BLOCK).astype(np.float32)
+    for row in range(0, m, 16):  # in parts, for the memory of large pictures
         part = pixels[row * BLOCK : (row + 16) * BLOCK].astype(np.float32) - np.array(mean, np.float32)
         if not grey:
             part = part @ OPPONENT.T.astype(np.float32)
@@ -225,27 +221,11 @@ def blocks_of(height: int, width: int) -> tuple[int, int]:
 
 
 def group_of(m: int, n: int, most: int) -> int:
-    """Side in blocks of the squares that share a class: the least with so many squares at most."""
+    """Least side in blocks of squares that share a class, of which there may be at most `most`."""
     group = max(1, math.isqrt(m * n // most))
     while -(-m // group) * -(-n // group) > most:
         group += 1
     return group
-
-
-@cache
-def bands_of_frequencies() -> I64:
-    """Band of each frequency, (16, 16)."""
-    u = np.arange(BLOCK)
-    return np.searchsorted(BAND_EDGES, u[:, None] ** 2 + u[None] ** 2, side="right")
-
-
-@cache
-def dct_matrix() -> F64:
-    """Orthonormal DCT-II, rows are frequencies, (16, 16)."""
-    k = np.arange(BLOCK)
-    matrix = np.cos(np.pi * (2 * k[None] + 1) * k[:, None] / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
-    matrix[0] /= math.sqrt(2)
-    return matrix
 
 
 def _of_blocks(classes: U8, group: int, m: int, n: int) -> U8:
@@ -260,12 +240,12 @@ def _waters() -> F64:
 
 
 def _heights(variance: F64, level: "F64 | float") -> U8:
-    """How far variances are above D, in half octaves."""
+    """Variances over D, in half octaves."""
     return np.clip(np.rint(2 * np.log2(np.maximum(variance, 1e-12) / level)), 0, HIGHEST).astype(np.uint8)
 
 
 def _rounded_error(variance: F64) -> F64:
-    """Mean square of a normal error after rounding to whole levels, which takes small ones away."""
+    """Mean square of a normal error after rounding to whole levels, which removes small errors."""
     deviation = np.sqrt(variance) * math.sqrt(2)
     error = np.zeros_like(variance)
     erfc = np.frompyfunc(math.erfc, 1, 1)
@@ -276,7 +256,7 @@ def _rounded_error(variance: F64) -> F64:
 
 
 def _classes(coefficients: npt.NDArray[np.float32], group: int, most: int) -> U8:
-    """Class of each square of blocks, (M, N): by its energy without the blocks' means, 3 dB a class, 0 the strongest."""
+    """Class of each square of blocks, (M, N), by its energy without the blocks' means: 3 dB a class, 0 the strongest."""
     _, m, n = coefficients.shape[:3]
     energy = np.einsum("cmnuv,cmnuv->cmn", coefficients, coefficients, dtype=np.float64)
     energy -= coefficients[..., 0, 0].astype(np.float64) ** 2
@@ -294,7 +274,7 @@ def _variances(coefficients: npt.NDArray[np.float32], classes: U8, group: int) -
     """Mean square and number of the coefficients of each class, colour and band, (classes, colours, BANDS)."""
     colours, m, n = coefficients.shape[:3]
     cls = _of_blocks(classes, group, m, n).reshape(-1)
-    bands = bands_of_frequencies().reshape(-1)
+    bands = bands_of_frequencies(BLOCK).reshape(-1)
     one_hot = (bands[:, None] == np.arange(BANDS)).astype(np.float32)  # (256, BANDS)
     number = int(classes.max()) + 1
     sums, counts = np.zeros((number, colours, BANDS)), np.zeros((number, colours, BANDS), np.int64)
@@ -308,7 +288,7 @@ def _variances(coefficients: npt.NDArray[np.float32], classes: U8, group: int) -
 
 
 def _contexts(classes: U8) -> Iterator[int]:
-    """What the classes above and to the left, which the receiver has already, say of each class."""
+    """Context of each class: the sum of the classes above and to the left, which the receiver already has."""
     for i, j in np.ndindex(classes.shape):
         above = int(classes[i - 1, j]) if i else None
         left = int(classes[i, j - 1]) if j else above
@@ -316,7 +296,7 @@ def _contexts(classes: U8) -> Iterator[int]:
 
 
 def _predictions(table: U8) -> Iterator[int]:
-    """Guess of each height from those before it: a class has 3 dB less than the one before, and so has a band."""
+    """Prediction of each height from those before it: 3 dB less than the class, or the band, before."""
     for cls, colour, band in np.ndindex(table.shape):
         if cls:
             yield max(int(table[cls - 1, colour, band]) - (2 if band else 0), 0)
@@ -327,26 +307,24 @@ def _predictions(table: U8) -> Iterator[int]:
 
 
 def _damaged() -> DamagedError:
-    return DamagedError(
-        "The message is no picture that csfnns hides.", "Ask for it again, with the sender's version."
-    )
+    return DamagedError("The message is no picture of csfnns.", "Ask for it again, with the sender's version.")
 
 
 def _shifted(values: I64, bits: int) -> F64:
-    """Values / 2^bits to the nearest whole number, halves up, as float64."""
+    """Values / 2^bits, rounded with halves up, as float64."""
     return (values + (1 << (bits - 1)) >> bits).astype(np.float64)
 
 
 def _rounded(products: F64) -> F64:
-    """Whole numbers / 2^_BITS, to the nearest, halves up, in place: exact in float64, whatever the order of a sum."""
+    """Whole numbers / 2^_BITS, rounded with halves up, in place: exact in float64, whatever the order of a sum."""
     products *= 2.0**-_BITS
     products += 0.5
     return np.floor(products, out=products)
 
 
 def _inverse_dct(blocks: F64) -> F64:
-    """Whole numbers (n, 16, 16) of the pixels of coefficients (n, 16, 16), in the same units."""
-    matrix = np.rint(dct_matrix() * 2**_BITS)
+    """Pixels (n, 16, 16) of coefficients (n, 16, 16), whole numbers in the same units."""
+    matrix = np.rint(dct_matrix(BLOCK) * 2**_BITS)
     pixels = np.empty_like(blocks)
     for first in range(0, len(blocks), _AT_ONCE):  # in the processor's cache
         part = blocks[first : first + _AT_ONCE]

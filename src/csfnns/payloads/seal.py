@@ -1,9 +1,9 @@
-"""Seals: bytes that look uniformly random to everybody without the key, and that cannot be changed unnoticed.
+"""Seals: encrypted and authenticated bytes, uniformly random to everybody without the key.
 
-    header = fields ⊕ keystream | check 6                 its receiver knows at once whether it is for him
+    header = fields ⊕ keystream | check 6                 its receiver recognises it
     sealed = ChaCha20-Poly1305 of the data | tag 16       with the header as associated data
 
-A seed seals one message: it belongs to one receiver and one message number, so that the nonce can be 0.
+A seed seals only one message, that of one receiver and one nonce, so the cipher's nonce can be 0.
 """
 
 import hmac
@@ -22,12 +22,12 @@ _NONCE = bytes(12)
 
 
 def seal_header(fields: bytes, seed: Seed) -> bytes:
-    """Fields, masked, and a check value of 48 bits: CHECK_BYTES longer."""
+    """Mask fields and append a check value of 48 bits: CHECK_BYTES longer."""
     return _masked(fields, seed) + _check(fields, seed)
 
 
 def open_header(header: bytes, seed: Seed) -> bytes:
-    """Fields of a header. Raises NoMessageError where the check value is another."""
+    """Return the fields of a header. Raises NoMessageError where the check value differs."""
     fields = _masked(header[:-CHECK_BYTES], seed)
     if not hmac.compare_digest(header[-CHECK_BYTES:], _check(fields, seed)):
         raise NoMessageError(
@@ -38,12 +38,12 @@ def open_header(header: bytes, seed: Seed) -> bytes:
 
 
 def seal(data: bytes, seed: Seed, header: bytes) -> bytes:
-    """Data, encrypted and authenticated together with the header: TAG_BYTES longer."""
+    """Encrypt data and authenticate it together with the header: TAG_BYTES longer."""
     return _cipher(seed).encrypt(_NONCE, data, header)
 
 
 def unseal(sealed: bytes, seed: Seed, header: bytes) -> bytes:
-    """Data of what was sealed. Raises DamagedError after any change, or for another seed."""
+    """Undo `seal`. Raises DamagedError after any change and for another seed."""
     try:
         return _cipher(seed).decrypt(_NONCE, sealed, header)
     except InvalidTag:
@@ -54,13 +54,13 @@ def unseal(sealed: bytes, seed: Seed, header: bytes) -> bytes:
 
 
 def _cipher(seed: Seed) -> ChaCha20Poly1305:
-    return ChaCha20Poly1305(seed.derive("csfnns/1/sealed/body").data)
+    return ChaCha20Poly1305(seed.derive("csfnns/2/sealed/body").data)
 
 
 def _masked(fields: bytes, seed: Seed) -> bytes:
-    keystream = seed.derive("csfnns/1/sealed/header").stream().take(len(fields))
+    keystream = seed.derive("csfnns/2/sealed/header").stream().take(len(fields))
     return bytes(a ^ b for a, b in zip(fields, keystream, strict=True))
 
 
 def _check(fields: bytes, seed: Seed) -> bytes:
-    return hmac.new(seed.derive("csfnns/1/sealed/check").data, fields, sha256).digest()[:CHECK_BYTES]
+    return hmac.new(seed.derive("csfnns/2/sealed/check").data, fields, sha256).digest()[:CHECK_BYTES]

@@ -1,4 +1,4 @@
-"""Secrets as spectra: the decoder's output is read as coefficients of an orthonormal transform of the picture.
+"""Secrets as spectra: the decoder's output is the coefficients of an orthonormal transform of the picture.
 
     secret → fitted to the grid → minus its mean colour → opponent colours → block DCT → c
     target t = c / a, the same power in every band on average; picture = inverse(a * output) + mean
@@ -8,40 +8,35 @@ n² mean(a²), and the targets' power mean(σ²/a²), with σ the standard devia
 given power the error is least for a ∝ √σ, as in analogue transmission. The bands' σ are those of this very secret and
 travel in the header, so calm pictures, and calm bands of any picture, cost little perturbation.
 
-Header bits are targets too, repeated in the places of the finest colour detail; what their outputs are off is the
-receiver's measure of n, and so of the picture's quality.
+Header bits are targets, too, repeated at the frequencies of the finest colour detail; from the error of their outputs the
+receiver estimates n, and so the picture's quality.
 """
 
 import math
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from csfnns.errors import CapacityError
+from csfnns.images.io import Picture, fit, restored_shape
 from csfnns.payloads.base import F32, Decoded, Target
-from csfnns.payloads.header import BANDS, LEVELS, SIZE, Header
-from csfnns.picture import Picture, fit, restored_shape
+from csfnns.payloads.header import LEVELS, SIZE, Header
+from csfnns.payloads.transform import BANDS, OPPONENT, bands_of_frequencies, dct_matrix
 from csfnns.profile import Profile
 from csfnns.stream import Seed
 
 F64 = npt.NDArray[np.float64]
 
 TARGET_STD = 1.0
-"""Standard deviation τ of the targets. More drives the decoder into what it cannot follow, less wastes its range."""
+"""Standard deviation τ of the targets. The decoder cannot reach larger ones, and smaller ones waste its range."""
 REPEATS = 27
-"""Most repeats of a header bit: what a channel adds must not drown it before the picture."""
+"""Most repeats of a header bit: a channel must not destroy it before the picture."""
 SHARE = 8
-"""The header takes about one place in so many, if that allows 3 repeats."""
+"""The header takes about one coefficient in this many, if that allows 3 repeats."""
 HEADER_WEIGHT = 4.0
-"""Weight of a header place, in means of the picture's. A third as many repeats are added, of weight 1: they are as exact
-as the picture's places, and so tell the receiver its error."""
-LEAST_WEIGHT = 2e-3  # a secret of one colour has no coefficients, but a header all the same
-BAND_EDGES = (1, 2, 6, 16, 36, 81, 169)
-"""Squared frequencies u² + v² at which bands 1…7 begin; band 0 is the block's mean."""
-
-OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
-"""Orthonormal brightness and two colour differences, (3, 3)."""
+"""Weight of a header bit, relative to the picture's mean. A third as many repeats are added with weight 1: they are as
+exact as the picture's coefficients, so the receiver estimates the error from them."""
+LEAST_WEIGHT = 2e-3  # for secrets of one colour, which have a header but no coefficients
 
 
 class SpectralCodec:
@@ -55,7 +50,7 @@ class SpectralCodec:
         self._places = header_places(self._height, self._width, self._block)
         self._voters, self._gauges = np.split(self._places, [-(len(self._places) // 4)])
 
-    def encode(self, secret: Picture) -> Target:
+    def encode(self, secret: Picture, sent: int = 0) -> Target:
         """Coefficient targets, header included; weights are a², so that the error is the picture's (Parseval)."""
         if max(secret.shape) >= 2**16:
             raise CapacityError("A secret's sides are at most 65535 pixels.", "Scale it down first.")
@@ -69,7 +64,7 @@ class SpectralCodec:
         weights = _join(np.broadcast_to(scale**2, split.shape))
 
         red, green, blue = (int(m) for m in mean)
-        header = Header(secret.shape[0], secret.shape[1], (red, green, blue), spectrum)
+        header = Header(secret.shape[0], secret.shape[1], (red, green, blue), spectrum, sent)
         bits = np.unpackbits(np.frombuffer(header.to_bytes(self._seed), np.uint8))
         values.flat[self._places] = TARGET_STD * (2.0 * bits - 1)
         usual = float(weights.mean())
@@ -78,7 +73,7 @@ class SpectralCodec:
         return Target(values.astype(np.float32), weights.astype(np.float32))
 
     def decode(self, output: F32) -> Decoded:
-        """Picture as carried, and the shape that the header tells. Raises NoMessageError."""
+        """Picture as transmitted, and the shape in the header. Raises NoMessageError."""
         values = output.astype(np.float64)
         bits = values.flat[self._voters].sum(0) > 0  # of (repeats, bits)
         header = Header.from_bytes(np.packbits(bits).tobytes(), self._seed)
@@ -91,7 +86,8 @@ class SpectralCodec:
         pixels = inverse(_join(_split(values, self._block) * scale), self._block)
         grid = np.rint(255 * np.clip(pixels + np.array(header.mean) / 255, 0, 1)).astype(np.uint8)
         shape = restored_shape(header.height, header.width, self._height, self._width)
-        return Decoded(grid, shape, -10 * math.log10(error + 1 / (12 * 255**2)))  # rounded to levels, too
+        expected = -10 * math.log10(error + 1 / (12 * 255**2))  # with the rounding to levels
+        return Decoded(grid, shape, expected, sent=header.sent)
 
 
 def forward(pixels: F64, block: int) -> F64:
@@ -109,17 +105,8 @@ def inverse(coefficients: F64, block: int) -> F64:
     return pixels
 
 
-@cache
-def dct_matrix(n: int) -> F64:
-    """Orthonormal DCT-II, rows are frequencies, (n, n)."""
-    k = np.arange(n)
-    matrix = np.cos(np.pi * (2 * k[None] + 1) * k[:, None] / (2 * n)) * math.sqrt(2 / n)
-    matrix[0] /= math.sqrt(2)
-    return matrix
-
-
 def header_places(height: int, width: int, block: int) -> npt.NDArray[np.int64]:
-    """Flat places of the header's bits in (3, H, W), (repeats, bits): the highest frequencies, colour first."""
+    """Flat indices of the header's bits in (3, H, W), (repeats, bits): the highest frequencies, colour first."""
     bits = 8 * SIZE
     places = 3 * height * width
     repeats = min(REPEATS, max(3, places // (SHARE * bits) | 1))
@@ -132,16 +119,10 @@ def header_places(height: int, width: int, block: int) -> npt.NDArray[np.int64]:
     return np.argsort(-rank, axis=None, kind="stable")[: bits * repeats].reshape(repeats, bits)
 
 
-def _bands(block: int) -> npt.NDArray[np.int64]:
-    """Band of each frequency, (block, block)."""
-    u = np.arange(block)
-    return np.searchsorted(BAND_EDGES, u[:, None] ** 2 + u[None] ** 2, side="right")
-
-
 def _levels(coefficients: F64, block: int) -> npt.NDArray[np.int64]:
     """Level of each band's root mean square: half octaves below 2^3.5; the last level is an empty band."""
     power = (_split(coefficients, block) ** 2).mean((1, 3))  # (3, block, block)
-    bands = _bands(block)
+    bands = bands_of_frequencies(block)
     levels = np.full((3, BANDS), LEVELS - 1)
     for band in range(bands.max() + 1):
         deviation = np.sqrt(power[:, bands == band].mean(1))
@@ -150,8 +131,8 @@ def _levels(coefficients: F64, block: int) -> npt.NDArray[np.int64]:
 
 
 def _scales(levels: npt.NDArray[np.int64], block: int) -> F64:
-    """Weight a of each frequency, (3, block, block): ∝ √σ, such that targets have that standard deviation."""
-    deviation = np.where(levels < LEVELS - 1, 2.0 ** (3.5 - levels / 2), 0)[:, _bands(block)]
+    """Weight a of each frequency, (3, block, block): ∝ √σ, such that the targets have that standard deviation."""
+    deviation = np.where(levels < LEVELS - 1, 2.0 ** (3.5 - levels / 2), 0)[:, bands_of_frequencies(block)]
     scales: F64 = np.sqrt(deviation * deviation.mean()) / TARGET_STD
     return scales
 

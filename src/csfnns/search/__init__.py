@@ -1,10 +1,10 @@
 """Steganographic perturbation search. Channels need NumPy alone; a search by gradients needs the extra `network`."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from csfnns.extras import load_lazily
-from csfnns.search.channel import Channel, Jpeg, parse_channel, perturbation
-from csfnns.search.progress import Progress, part_of
+from csfnns.search.channel import CHANNELS, Channel, Jpeg, parse_channel, perturbation
 
 if TYPE_CHECKING:
     from csfnns.search.box import bounds as bounds
@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from csfnns.search.objective import Recovery as Recovery
     from csfnns.search.objective import SearchState as SearchState
     from csfnns.search.objective import Term as Term
+    from csfnns.search.objective import Transit as Transit
     from csfnns.search.objective import Undetected as Undetected
     from csfnns.search.objective import Weighted as Weighted
     from csfnns.search.sps import GAMMA as GAMMA
     from csfnns.search.sps import Search as Search
     from csfnns.search.sps import check_device as check_device
     from csfnns.search.sps import preset as preset
-    from csfnns.search.transit import Transit as Transit
 
 __all__ = [
+    "CHANNELS",
     "GAMMA",
     "Channel",
     "Distortion",
@@ -36,15 +37,16 @@ __all__ = [
     "bounds",
     "check_device",
     "parse_channel",
-    "part_of",
     "perturbation",
     "preset",
 ]
 
-_OBJECTIVE = ("Distortion", "Recovery", "SearchState", "Term", "Undetected", "Weighted")
+Progress = Callable[[int, int], bool | None]
+"""Called with the steps done and all steps; returning False cancels the search."""
+
+_OBJECTIVE = ("Distortion", "Recovery", "SearchState", "Term", "Transit", "Undetected", "Weighted")
 _SPS = ("GAMMA", "Search", "check_device", "preset")
-_HOMES = {"bounds": "box", "Transit": "transit"}
 
 __getattr__ = load_lazily(
-    __name__, _HOMES | dict.fromkeys(_OBJECTIVE, "objective") | dict.fromkeys(_SPS, "sps")
+    __name__, {"bounds": "box"} | dict.fromkeys(_OBJECTIVE, "objective") | dict.fromkeys(_SPS, "sps")
 )

@@ -1,4 +1,4 @@
-"""The variable that the search moves, and the box in which the perturbation stays (Sec. 3.1, Eq. 4–5)."""
+"""The variable that the search optimises, and the box that bounds the perturbation (Sec. 3.1, Eq. 4–5)."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -17,11 +17,11 @@ class Space(Protocol):
     variable: Tensor
 
     def delta(self, progress: float) -> Tensor:
-        """δ in [-1, 1], (N, 3, H, W), differentiable in the variable; progress, from 0 to 1, tells rounding alone."""
+        """δ in [-1, 1], (N, 3, H, W), differentiable in the variable; `progress` is from 0 to 1."""
         ...
 
     def project(self) -> None:
-        """Bring the variable back into its range after a step."""
+        """Clamp the variable to its range after a step."""
         ...
 
 
@@ -42,15 +42,15 @@ class TanhBox:
         return self.lower + (self.upper - self.lower) * (torch.tanh(self.variable) + 1) / 2
 
     def project(self) -> None:
-        """Nothing to do: every z is allowed."""
+        """Do nothing: every z is allowed."""
 
 
 class IntegerGrid:
-    """δ in grey levels, whole numbers from a point of the search on.
+    """δ in grey levels, rounded from a point of the search on.
 
-    Files hold 8-bit pixels, and δ is a level or two, so rounding is the main noise: it has to be part of the search. It
-    starts late, since from a rounded δ = 0 the normalisation layers give wild gradients. The variable starts as keyed
-    normal noise, from one seed a cover. Backwards, rounding counts as the identity (straight-through).
+    Files hold 8-bit pixels and δ is a level or two, so rounding is the main noise and must be part of the search. It
+    starts late, because from a rounded δ = 0 the normalisation layers return wild gradients. The variable starts as keyed
+    normal noise, from one seed a cover. The gradient of rounding is the identity (straight-through).
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class IntegerGrid:
     ) -> None:
         lower, upper = bounds(cover, epsilon)
         self.lower, self.upper = (LEVELS * lower).round(), (LEVELS * upper).round()
-        streams = (seed.derive("csfnns/1/start").stream() for seed in seeds)
+        streams = (seed.derive("csfnns/2/start").stream() for seed in seeds)
         noise = [torch.from_numpy(stream.normals(cover[0].numel())) for stream in streams]
         self.variable = (start * torch.stack(noise)).reshape(cover.shape).to(cover)
         self.project()
@@ -79,5 +79,5 @@ class IntegerGrid:
 
 
 def round_through(x: Tensor) -> Tensor:
-    """Nearest whole numbers; gradients pass as if nothing had been rounded."""
+    """Round to the nearest whole numbers; gradients pass unchanged."""
     return x + (x.detach().round() - x.detach())

@@ -1,13 +1,13 @@
-"""Channels: what may happen to a stego on its way, so that the search can prepare it for that.
+"""Channels: what may happen to a stego on its way, so that the search can prepare it.
 
-A channel is the real thing, Pillow's JPEG and no imitation of it: a picture goes in, the picture that arrives comes
-out. What is not known beforehand (which quality, which subsampling) is drawn afresh at each step of a search, which
-so minimises the mean over all cases. Gradients pass a channel as if it changed nothing (straight-through).
+A channel is the real thing, such as Pillow's JPEG, and no differentiable imitation: it turns the picture that is sent into
+the one that arrives. Each step of a search draws what is left open (quality, subsampling) anew, and so minimises the mean
+over all cases. Gradients pass a channel as if it changed nothing (straight-through).
 
-    jpeg:90        quality 90, chrominance at full or at half resolution       jpeg:90/444, jpeg:90/420: one of them
+    jpeg:90        quality 90, chrominance at full or half resolution          jpeg:90/444, jpeg:90/420: one of them
     jpeg:75-95     any quality from 75 to 95
     noise:2        normal noise of σ = 2 grey levels
-    mismatch:0.05  5 % of the sub-pixels off by a level: so a receiver's cover that is not quite the sender's
+    mismatch:0.05  5 % of the sub-pixels off by one level, as where the receiver's cover differs a little
     resize:0.5     half the sides, by any usual filter                         resize:0.5/lanczos: by this one
     a+b            a, then b
 
@@ -16,41 +16,39 @@ Receivers need not know what happened: they subtract the cover (`perturbation`).
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import isfinite
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from csfnns.errors import UsageError
-from csfnns.picture import Picture, Shape
+from csfnns.images.io import Picture, Shape, read_picture
+from csfnns.registry import Entry, Registry
 
 LEVELS = 255
 """Highest level of a sub-pixel."""
+MAX_CASES = 32
+"""Most cases of a channel: each of them is checked before a stego is sent."""
 
 F32 = npt.NDArray[np.float32]
 Subsampling = Literal["any", "420", "444"]
 Filter = Literal["any", "box", "bilinear", "bicubic", "lanczos"]
 
 _FILTERS: tuple[Filter, ...] = ("box", "bilinear", "bicubic", "lanczos")
-MOST_CASES = 32
-"""Of one channel: every one of them is checked before a stego is sent."""
-
-_SYNTAX = "Say jpeg:75-95, jpeg:90/420, noise:2, mismatch:0.05 or resize:0.5, several joined by '+'."
 
 
 class Channel(Protocol):
-    """Something that may happen to a picture on its way. `str` gives its text."""
+    """Something that may happen to a picture on its way. `str` returns its text."""
 
     def __call__(self, picture: Picture, random: np.random.Generator) -> Picture:
-        """Picture that arrives, uint8; `random` draws what the channel leaves open."""
+        """Return the picture that arrives, uint8; `random` draws what the channel leaves open."""
         ...
 
     def cases(self) -> "Sequence[Channel]":
-        """Channels that leave nothing open but noise, the ends of each range: what to check a stego with."""
+        """Channels to check a stego with: the ends of each range. They leave nothing open but noise."""
         ...
 
 
@@ -63,27 +61,24 @@ class Jpeg:
     subsampling: Subsampling = "any"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.low <= self.high <= 100 or self.subsampling not in ("any", "420", "444"):
-            raise UsageError(
-                f"There is no JPEG {self}.", "Qualities go from 1 to 100, subsampling is 420 or 444."
-            )
+        if not 1 <= self.low <= self.high <= 100:
+            raise UsageError(f"JPEG qualities must rise within 1…100, got {self.low}-{self.high}.")
+        if self.subsampling not in ("any", "420", "444"):
+            raise UsageError(f"The subsampling must be 420 or 444, got {self.subsampling}.")
 
     def __call__(self, picture: Picture, random: np.random.Generator) -> Picture:
         """Compress and decompress."""
-        from PIL import Image
-
         quality = int(random.integers(self.low, self.high + 1))
         subsampling = random.choice(self._subsamplings())
-        with Image.open(io.BytesIO(encode_jpeg(picture, quality, subsampling))) as image:
-            return np.asarray(image)
+        return read_picture(encode_jpeg(picture, quality, subsampling), as_stored=True)
 
     @property
     def is_one_file(self) -> bool:
-        """Whether there is one quality, so that the stego itself can be such a file."""
+        """Whether the quality is fixed, so that the stego itself can be such a file."""
         return self.low == self.high
 
     def encode(self, picture: Picture) -> bytes:
-        """File of the highest quality; with chrominance at full resolution where that is open."""
+        """Return a file of the highest quality, with chrominance at full resolution where that is open."""
         return encode_jpeg(picture, self.high, self._subsamplings()[-1])
 
     def cases(self) -> "Sequence[Jpeg]":
@@ -118,7 +113,7 @@ class Noise:
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma <= LEVELS:
-            raise UsageError(f"There is no noise of {self.sigma} levels.", "Give its σ, such as noise:2.")
+            raise UsageError(f"The noise's σ must be in (0, {LEVELS}] levels, got {self.sigma}.")
 
     def __call__(self, picture: Picture, random: np.random.Generator) -> Picture:
         """Add noise."""
@@ -126,7 +121,7 @@ class Noise:
         return np.clip(np.rint(picture + noise), 0, LEVELS).astype(np.uint8)
 
     def cases(self) -> "Sequence[Noise]":
-        """Itself."""
+        """Return this channel alone."""
         return [self]
 
     def __str__(self) -> str:
@@ -135,24 +130,22 @@ class Noise:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A share of the sub-pixels off by a level, up or down: the same to δ as a receiver's cover that is."""
+    """A share of the sub-pixels off by one level, up or down; δ arrives as if the receiver's cover were."""
 
     share: float
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
-            raise UsageError(
-                f"There is no share of {self.share}.", "Give one up to 1, such as mismatch:0.05."
-            )
+            raise UsageError(f"The share of mismatches must be in (0, 1], got {self.share}.")
 
     def __call__(self, picture: Picture, random: np.random.Generator) -> Picture:
-        """Move some sub-pixels by a level."""
+        """Move some sub-pixels by one level."""
         draws = random.random(picture.shape, np.float32)
         off = (draws < self.share / 2).astype(np.int16) - (draws >= 1 - self.share / 2)
         return np.clip(picture + off, 0, LEVELS).astype(np.uint8)
 
     def cases(self) -> "Sequence[Mismatch]":
-        """Itself."""
+        """Return this channel alone."""
         return [self]
 
     def __str__(self) -> str:
@@ -167,9 +160,10 @@ class Resize:
     filter: Filter = "any"
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.scale) and 0.1 <= self.scale <= 4) or self.filter not in ("any", *_FILTERS):
-            hint = f"The scale goes from 0.1 to 4, the filter is {', '.join(_FILTERS)}."
-            raise UsageError(f"There is no {self}.", hint)
+        if not 0.1 <= self.scale <= 4:
+            raise UsageError(f"The scale must be in 0.1…4, got {self.scale}.")
+        if self.filter not in ("any", *_FILTERS):
+            raise UsageError(f"The filter must be one of {', '.join(_FILTERS)}, got {self.filter}.")
 
     def __call__(self, picture: Picture, random: np.random.Generator) -> Picture:
         """Resize."""
@@ -199,7 +193,7 @@ class Chain:
     channels: tuple[Channel, ...]
 
     def __call__(self, picture: Picture, random: np.random.Generator) -> Picture:
-        """Through all of them."""
+        """Pass all channels in order."""
         for channel in self.channels:
             picture = channel(picture, random)
         return picture
@@ -214,20 +208,86 @@ class Chain:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of some channels, each as likely as another."""
+    """One of several channels, with equal probability."""
 
     channels: tuple[Channel, ...]
 
     def __call__(self, picture: Picture, random: np.random.Generator) -> Picture:
-        """Through one of them."""
+        """Pass one of the channels."""
         return self.channels[random.integers(len(self.channels))](picture, random)
 
     def cases(self) -> Sequence[Channel]:
-        """Cases of each."""
+        """Cases of each channel."""
         return [case for channel in self.channels for case in channel.cases()]
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.channels))
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that sends pictures: scaled to its longest side, then compressed. docs/choosing.md has the sources."""
+
+    name: str
+    longest: int
+    """Longest side in pixels; longer ones are scaled down to it."""
+    jpeg: Jpeg
+
+    def __call__(self, picture: Picture, random: np.random.Generator) -> Picture:
+        """Scale down if needed, and compress."""
+        scale = self.longest / max(picture.shape[:2])
+        return self.jpeg(Resize(scale)(picture, random) if scale < 1 else picture, random)
+
+    def cases(self) -> "Sequence[Service]":
+        """Cases of the compression."""
+        return [Service(self.name, self.longest, each) for each in self.jpeg.cases()]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.jpeg})"
+
+
+def _parse_jpeg(quality: str, subsampling: str = "any") -> Jpeg:
+    found = re.fullmatch(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", quality)
+    if found is None:
+        raise ValueError(quality)
+    return Jpeg(int(found[1]), int(found[2] or found[1]), subsampling)  # type: ignore[arg-type]  # Jpeg checks it
+
+
+@dataclass(frozen=True)
+class ChannelEntry(Entry):
+    """A channel. Its factory takes the texts after the colon, split at "/", and raises ValueError or UsageError."""
+
+    example: str = ""
+    """Text of such a channel, for hints."""
+
+
+CHANNELS = Registry(
+    "channel",
+    {
+        "jpeg": ChannelEntry(_parse_jpeg, "JPEG of a quality, or of a range of them", example="jpeg:75-95"),
+        "noise": ChannelEntry(
+            lambda sigma: Noise(float(sigma)), "normal noise of a σ in grey levels", example="noise:2"
+        ),
+        "mismatch": ChannelEntry(
+            lambda share: Mismatch(float(share)), "a share of levels off by one", example="mismatch:0.05"
+        ),
+        "resize": ChannelEntry(
+            lambda scale, name="any": Resize(float(scale), name),
+            "sides multiplied by a factor",
+            example="resize:0.5",
+        ),
+        "whatsapp": ChannelEntry(
+            lambda: Service("whatsapp", 1600, Jpeg(55, 85, "420")),
+            "a photo sent by WhatsApp",
+            example="whatsapp",
+        ),
+        "signal": ChannelEntry(lambda: Service("signal", 1600, Jpeg(60, 90, "420")), "a photo sent by Signal"),
+        "telegram": ChannelEntry(lambda: Service("telegram", 1280, Jpeg(75, 95, "420")), "a photo sent by Telegram"),
+        "email": ChannelEntry(lambda: Service("email", 2048, Jpeg(75, 95)), "a photo that a mail program shrinks"),
+        "web": ChannelEntry(lambda: Service("web", 2048, Jpeg(60, 95)), "a picture on a web page"),
+    },
+    group="csfnns.channels",
+)
 
 
 def parse_channel(*texts: str) -> Channel:
@@ -236,12 +296,12 @@ def parse_channel(*texts: str) -> Channel:
     Raises UsageError.
     """
     if not texts:
-        raise UsageError("There is no channel.", _SYNTAX)
+        raise UsageError("No channel was given.", _syntax())
     channels = tuple(_parse_chain(text) for text in texts)
     channel = channels[0] if len(channels) == 1 else OneOf(channels)
-    if len(channel.cases()) > MOST_CASES:
-        hint = "Say less at once: each end of each range, with each other, is checked."
-        raise UsageError(f"{channel} has {len(channel.cases())} cases, more than {MOST_CASES}.", hint)
+    if len(channel.cases()) > MAX_CASES:
+        hint = "Name fewer: each end of each range, combined with all others, is checked."
+        raise UsageError(f"{channel} has {len(channel.cases())} cases, more than {MAX_CASES}.", hint)
     return channel
 
 
@@ -252,32 +312,27 @@ def _parse_chain(text: str) -> Channel:
 
 def _parse_link(text: str) -> Channel:
     name, _, settings = text.strip().lower().partition(":")
+    if name not in CHANNELS:
+        raise UsageError(f"There is no channel {text!r}.", _syntax())
     try:
-        return _PARSERS[name](*settings.split("/"))
-    except (KeyError, ValueError, TypeError) as error:
-        raise UsageError(f"There is no channel {text!r}.", _SYNTAX) from error
+        channel: Channel = CHANNELS.make(name, *(settings.split("/") if settings else ()))
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"There is no channel {text!r}.", _syntax()) from error
+    except UsageError as error:
+        raise UsageError(error.message, error.hint or _syntax()) from error
+    return channel
 
 
-def _parse_jpeg(quality: str, subsampling: str = "any") -> Jpeg:
-    found = re.fullmatch(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", quality)
-    if found is None:
-        raise ValueError(quality)
-    return Jpeg(int(found[1]), int(found[2] or found[1]), subsampling)  # type: ignore[arg-type]  # Jpeg refuses others
-
-
-_PARSERS: dict[str, Callable[..., Channel]] = {
-    "jpeg": _parse_jpeg,
-    "noise": lambda sigma: Noise(float(sigma)),
-    "mismatch": lambda share: Mismatch(float(share)),
-    "resize": lambda scale, name="any": Resize(float(scale), name),
-}
+def _syntax() -> str:
+    examples = [entry.example for entry in CHANNELS.entries().values() if entry.example]
+    return f"Write {', '.join(examples)}, or several joined by '+'."
 
 
 def perturbation(received: Picture, cover: Picture) -> F32:
-    """What a receiver knows of δ, in grey levels, (H, W, 3) like the cover: the picture minus the cover.
+    """δ as a receiver sees it, in grey levels, (H, W, 3) like the cover: the picture minus the cover.
 
-    If the picture has another size, the cover is brought to that by each usual filter, the nearest result subtracted,
-    and the difference brought to the cover's size.
+    If the picture has another size, the cover is scaled to it by each usual filter, the nearest result subtracted, and
+    the difference scaled to the cover's size.
     """
     if received.shape == cover.shape:
         return received.astype(np.float32) - cover
@@ -288,7 +343,7 @@ def perturbation(received: Picture, cover: Picture) -> F32:
 
 
 def _resize(picture: npt.NDArray[Any], shape: Shape, name: str) -> npt.NDArray[Any]:
-    """Picture (H, W, 3) of levels or one plane (H, W) of float32, by one of Pillow's filters."""
+    """Resize a picture (H, W, 3) of levels, or one plane (H, W) of float32, by one of Pillow's filters."""
     from PIL import Image
 
     method = Image.Resampling[name.upper()]

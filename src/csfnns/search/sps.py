@@ -10,61 +10,84 @@ from torch import Tensor
 
 from csfnns.errors import Cancelled, SearchError, UsageError
 from csfnns.profile import Profile
-from csfnns.search.adam import Adam
+from csfnns.search import Progress
 from csfnns.search.box import LEVELS, IntegerGrid, Space, TanhBox
 from csfnns.search.channel import Channel, Jpeg
-from csfnns.search.objective import SearchState, Weighted, evaluate, total
-from csfnns.search.progress import Progress
-from csfnns.search.transit import Transit
+from csfnns.search.objective import SearchState, Transit, Weighted, evaluate, total
 from csfnns.stream import Seed
+
+
+class Adam:
+    """Adam (Kingma & Ba 2015, Algorithm 1) for one tensor, which it changes in place.
+
+    Equal to torch.optim.Adam, whose first use imports a compiler for a second or more.
+    """
+
+    def __init__(self, variable: Tensor, *, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
+        self._variable = variable
+        self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
+        self._mean = torch.zeros_like(variable, requires_grad=False)
+        self._square = torch.zeros_like(variable, requires_grad=False)
+        self._steps = 0
+
+    @torch.no_grad()
+    def step(self, gradient: Tensor, rate: float) -> None:
+        """Take a step at a learning rate, down the gradient, of the variable's shape."""
+        self._steps += 1
+        self._mean.lerp_(gradient, 1 - self._beta1)
+        self._square.mul_(self._beta2).addcmul_(gradient, gradient, value=1 - self._beta2)
+        size = self._square.sqrt().div_((1 - self._beta2**self._steps) ** 0.5).add_(self._epsilon)
+        self._variable.addcdiv_(self._mean, size, value=-rate / (1 - self._beta1**self._steps))
 
 
 @dataclass(frozen=True)
 class Search:
-    """Settings of a search. They are the sender's alone: a receiver needs none of them."""
+    """Settings of a search. Only the sender needs them."""
 
     steps: int = 300
     beta: float = 0.0015
-    """β of Eq. 3: weight of the secret's error against the perturbation's strength."""
+    """β of Eq. 3: weight of the secret's error relative to the perturbation's energy."""
     growth: float = 30.0
-    """Factor by which β grows from `round_from` to the end, by the same share a step.
+    """Factor by which β grows from `round_from` to the end, by an equal factor each step.
 
-    A low β at first finds where few changes do most; the higher one later, when steps are small, makes the best of them.
+    A low β first finds the changes that help most; a higher one later, when steps are small, refines them.
     """
     epsilon: float = 0.05
-    """ε of Eq. 3: largest change of a pixel, in [0, 1]."""
+    """ε of Eq. 3: largest change of a pixel, in (0, 1]."""
     space: Literal["tanh", "grid"] = "grid"
-    """tanh: as the paper; grid: whole grey levels in the end."""
+    """tanh: the paper's parametrisation; grid: whole grey levels in the end."""
     learning_rate: float = 0.4
     schedule: Literal["halving", "cosine"] = "cosine"
-    """halving: by half after each third of the steps, as the paper; cosine: to 0."""
+    """halving: by half after each third of the steps, as in the paper; cosine: to 0."""
     start: float = 1.0
     """Standard deviation of the first guess, in grey levels (grid)."""
     round_from: float = 0.3
     """Share of the steps after which δ is whole grey levels (grid)."""
     gamma: float = 0.0
-    """γ of Eq. 6: weight of the detectors' verdicts, if the search has any (CsFnns), for each β of the secret's error."""
+    """γ of Eq. 6: weight of the detectors' term, where the search evades detectors, in units of β."""
     gamma_from: float = 0.5
-    """Share of the steps after which they count."""
+    """Share of the steps after which that term is active."""
     channel: Channel | None = None
-    """What may happen to the stego on its way: each step draws one case of it. None: nothing does."""
+    """What may happen to the stego on its way; each step draws one case of it."""
     bf16: bool = False
-    """Convolutions in bfloat16. Everything else stays float32."""
+    """Whether convolutions run in bfloat16. Everything else stays float32."""
 
     def __post_init__(self) -> None:
-        # Comparisons written so that NaN fails them.
-        rates = all(0 < x < math.inf for x in (self.beta, self.growth, self.learning_rate))
-        shares = 0 <= self.round_from < 1 and 0 <= self.start < math.inf and 0 < self.epsilon <= 1
-        shares = shares and 0 <= self.gamma < math.inf and 0 <= self.gamma_from <= 1
-        if not (self.steps >= 1 and rates and shares):
-            hint = (
-                "steps ≥ 1; beta, growth, learning_rate > 0; 0 < epsilon ≤ 1; 0 ≤ round_from < 1; start ≥ 0;"
-                " gamma ≥ 0; 0 ≤ gamma_from ≤ 1."
-            )
-            raise UsageError("These search settings cannot be.", hint)
-        if self.space not in ("tanh", "grid") or self.schedule not in ("halving", "cosine"):
-            hint = "space is tanh or grid, schedule is halving or cosine."
-            raise UsageError(f"There is no space {self.space!r} or no schedule {self.schedule!r}.", hint)
+        for name, (valid, allowed) in {
+            "steps": (self.steps >= 1, "at least 1"),
+            "beta": (0 < self.beta < math.inf, "positive"),
+            "growth": (0 < self.growth < math.inf, "positive"),
+            "learning_rate": (0 < self.learning_rate < math.inf, "positive"),
+            "epsilon": (0 < self.epsilon <= 1, "in (0, 1]"),
+            "start": (0 <= self.start < math.inf, "at least 0"),
+            "round_from": (0 <= self.round_from < 1, "in [0, 1)"),
+            "gamma": (0 <= self.gamma < math.inf, "at least 0"),
+            "gamma_from": (0 <= self.gamma_from <= 1, "in [0, 1]"),
+            "space": (self.space in ("tanh", "grid"), "tanh or grid"),
+            "schedule": (self.schedule in ("halving", "cosine"), "halving or cosine"),
+        }.items():
+            if not valid:
+                raise UsageError(f"{name} must be {allowed}, got {getattr(self, name)}.")
 
     def __call__(
         self,
@@ -76,9 +99,9 @@ class Search:
     ) -> Tensor:
         """Perturbations of covers (N, 3, H, W, in [0, 1] on the 8-bit grid) that minimise the terms.
 
-        Returns δ in whole grey levels, (N, 3, H, W) int16, inside the box (grid: its nearest whole levels). Runs on
-        the covers' device. `seeds`, one a cover, make the first guesses; covers do not influence each other. Raises
-        Cancelled, and SearchError when the search diverges.
+        Returns δ in whole grey levels, (N, 3, H, W) int16, inside the box. Runs on the covers' device. `seeds`, one a
+        cover, make the first guesses; covers do not influence each other. Raises Cancelled, and SearchError when the
+        search diverges.
         """
         space = self._space(cover, seeds)
         optimiser = Adam(space.variable)
@@ -112,7 +135,7 @@ class Search:
             state = SearchState(cover, delta, None if transit is None else transit(cover, delta))
             values = evaluate(terms, state, share)
         loss = total(values, self._growth(share))
-        # Adam ignores the scale of a loss but for its ε = 1e-8: the mean's gradients would drown in it.
+        # Adam ignores the scale of a loss except for its ε = 1e-8, which would dominate the gradients of a mean.
         scale = 1 if self.space == "tanh" else space.variable[0].numel()
         (gradient,) = torch.autograd.grad(scale * loss, space.variable)
         optimiser.step(gradient, self._rate(share))
@@ -139,19 +162,19 @@ def check_device(device: str) -> None:
 
 
 def to_levels(cover: Tensor, delta: Tensor) -> Tensor:
-    """δ as a file will hold it: round(255 clamp(C + δ)) - 255 C, (N, 3, H, W) int16."""
+    """Return δ as a file will hold it: round(255 clamp(C + δ)) - 255 C, (N, 3, H, W) int16."""
     stego = (LEVELS * (cover + delta).clamp(0, 1)).round()
     return (stego - (LEVELS * cover).round()).to(torch.int16)
 
 
 ROBUST_BETA = 0.02
-"""For about 40 dB, and a secret of 30 dB or more behind JPEG (benchmarks/channels.py)."""
+"""β for stegos of about 40 dB and secrets of 30 dB or more after JPEG (benchmarks/channels.py)."""
 GAMMA = 1e-4
-"""γ for networks to evade where a profile has none."""
+"""γ for evading detectors where a profile has none."""
 
 
 def preset(profile: Profile) -> Search:
-    """Settings of the search of a profile: robust's, or the paper's for the paper's decoders.
+    """Settings of the search of a profile: those of `robust`, or the paper's for the paper's decoders.
 
     Raises UsageError for a decoder that is not searched by gradients.
     """

@@ -1,7 +1,7 @@
 """The search of the trellis decoder: the cheapest changes for each piece of a level, exactly, by Viterbi's algorithm.
 
-Cost of a path: the squared errors of its coefficients over b, in 32nds, and a price for each change. A C kernel
-(_viterbi.c) does the inner loop where it was built; the NumPy form treats pieces side by side, and gives the same changes.
+The cost of a path is the squared errors of its coefficients over b, in 32nds, plus a price for each change. A C kernel
+(_viterbi.c) runs the inner loop where it was built; the NumPy form treats pieces side by side and finds the same changes.
 
 A. J. Viterbi, "Error bounds for convolutional codes and an asymptotically optimum decoding algorithm", IEEE Trans.
 Information Theory 13 (1967).
@@ -9,7 +9,7 @@ Information Theory 13 (1967).
 
 import ctypes
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from importlib.resources import files
@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from csfnns.decoders.trellis import FRACTION, I16, LARGEST, SCALE, Level, TrellisDecoder
 from csfnns.errors import Cancelled
+from csfnns.search import Progress
 
 F64 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int8]
@@ -31,26 +32,23 @@ U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 
 Form = Literal["c", "numpy"]
-Progress = Callable[[int, int], bool | None]
-"""Called with sub-pixels done and their number; returning False cancels the search."""
-
 Adjust = Callable[[I64, I8, float], float]
-"""Called with the values (n,) in units of 2^-FRACTION / SCALE levels, the changes (places,) and the factor of the last
-level's prices; returns the factor to try next, the same to go on."""
+"""Called with the values (n,) in units of 2^-FRACTION / SCALE levels, the changes (size,) and the factor on the last
+level's prices; returns the factor to try next, the same one to finish."""
 
 TRIES = 3
-"""Searches of the last level at most."""
+"""Most searches of the last level."""
 UNIT = 32
-"""What stands for a squared error of b in a cost."""
+"""Cost of a squared error of b."""
 CAP = 0x9FFF
-"""Largest cost of a path, and that of states which no path reaches."""
+"""Largest cost of a path, and the cost of states that no path reaches."""
 FORBIDDEN = 0x5FFF
-"""Price of a change that is not allowed."""
-DEAREST = 0x1FFF
-"""Largest price of a change that is allowed."""
+"""Price of a forbidden change."""
+MAX_PRICE = 0x1FFF
+"""Largest price of an allowed change."""
 
-_WEAK = np.sqrt(np.sqrt(2) - 1)  # g / √b where u = √2 b: what such a coefficient's error weighs
-_GROUP = 64  # pieces that the NumPy form treats at once: their choices are kept in memory
+_WEAK = np.sqrt(np.sqrt(2) - 1)  # g / √b where u = √2 b: the weight of such a coefficient's error
+_GROUP = 64  # pieces that the NumPy form treats at once, for the memory of their choices
 
 
 def search(
@@ -63,23 +61,23 @@ def search(
     adjust: Adjust | None = None,
     progress: Progress | None = None,
 ) -> I8:
-    """Changes -1, 0 and 1, (places,), that bring the decoder near the targets (n,), in levels, at the least cost.
+    """Find changes -1, 0 and 1, (size,), that bring the decoder near the targets (n,), in levels, at the least cost.
 
-    `up` and `down` are the prices (places,) of a change of each sub-pixel, in UNITs of b: at most DEAREST, or FORBIDDEN.
-    `adjust` can have the last level searched again at other prices, TRIES times in all: it is cheap, and moves the result
-    a little. `form` is the kernel, C where it is built unless given. Raises Cancelled.
+    `up` and `down` are the prices (size,) of a change of each sub-pixel, in UNITs of b: at most MAX_PRICE, or FORBIDDEN.
+    `adjust` may have the last level searched again at other prices, TRIES times in all, which is cheap and moves the
+    result a little. `form` is the kernel, by default C where it was built. Raises Cancelled.
     """
     run = _run_c if (form or default_form()) == "c" else _run_numpy
     values = np.zeros(decoder.coefficients, np.int64)
     # One table for coefficients that are strong and, behind it, one for the others.
     table = np.concatenate([decoder.table, np.rint(decoder.table * _WEAK).astype(np.int16)])
-    delta = np.zeros(decoder.places, np.int8)
+    delta = np.zeros(decoder.size, np.int8)
     done = 0
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for level in decoder.levels:
             here = slice(done, done + level.size)
             unit = np.where(level.strong, level.gains[1], level.gains[1] * _WEAK) / 2.0**FRACTION  # g
-            missing = targets[level.members] - values[level.members] / float(SCALE << FRACTION)
+            missing = targets[level.coefficients] - values[level.coefficients] / float(SCALE << FRACTION)
             scaled = np.rint(missing / unit * np.where(level.strong, SCALE, SCALE * _WEAK))
             aims = np.clip(scaled, -LARGEST, LARGEST).astype(np.int16)
             offsets = level.offsets + np.where(level.strong, 0, len(decoder.table)).astype(np.int32)
@@ -87,10 +85,10 @@ def search(
             for tries in range(TRIES):
                 prices = _scaled(up[here], factor), _scaled(down[here], factor)
                 groups = run(level, decoder.states, *prices, aims, offsets, table)
-                for first, last, changes in pool.map(lambda job: job(), groups):
+                for first, last, changes in _all(pool, groups):
                     delta[done + starts[first] : done + starts[last]] = changes
-                    if progress is not None and progress(done + int(starts[last]), decoder.places) is False:
-                        raise Cancelled("Stopped.")
+                    if progress is not None and progress(done + int(starts[last]), decoder.size) is False:
+                        raise Cancelled("The search was cancelled.", "Nothing was written.")
                 values[:] = before
                 decoder.add(values, level, delta[here])
                 if adjust is None or level is not decoder.levels[-1] or tries == TRIES - 1:
@@ -103,16 +101,24 @@ def search(
     return delta
 
 
+def _all(pool: ThreadPoolExecutor, jobs: "Sequence[Job]") -> "Iterator[tuple[int, int, I8]]":
+    """Results of the jobs, in order."""
+    try:
+        return pool.map(lambda job: job(), jobs)
+    except RuntimeError:  # no thread can be started: a limit, or the end of the interpreter
+        return (job() for job in jobs)
+
+
 def _scaled(prices: U16, factor: float) -> U16:
     if factor == 1:
         return prices
-    scaled = np.clip(np.rint(prices * factor), 1, DEAREST).astype(np.uint16)
+    scaled = np.clip(np.rint(prices * factor), 1, MAX_PRICE).astype(np.uint16)
     return np.where(prices == FORBIDDEN, prices, scaled)
 
 
 @cache
 def default_form() -> Form:
-    """The C kernel where it was built when the package was installed, unless CSFNNS_KERNEL=numpy; else NumPy."""
+    """Return "c" where the kernel was built and CSFNNS_KERNEL is not "numpy", else "numpy"."""
     if os.environ.get("CSFNNS_KERNEL") == "numpy":
         return "numpy"
     return "c" if _kernel() is not None else "numpy"
@@ -125,7 +131,7 @@ def _kernel() -> Any:
         if path.is_file():
             try:
                 kernel = ctypes.CDLL(str(path)).csfnns_search_piece
-            except (OSError, AttributeError):  # built for another kind of machine
+            except (OSError, AttributeError):  # built for another machine
                 continue
             kernel.argtypes = [ctypes.c_int] * 5 + [ctypes.c_void_p] * 11
             kernel.restype = None
@@ -134,14 +140,12 @@ def _kernel() -> Any:
 
 
 Job = Callable[[], tuple[int, int, I8]]
-"""Searches some pieces: the first, the one behind the last, and their changes."""
+"""Searches some pieces: returns the first, the one after the last, and their changes."""
 
-_room = local()  # of each thread
+_buffers = local()
 
 
-def _run_c(
-    level: Level, states: int, up: U16, down: U16, aims: I16, offsets: I32, table: I16
-) -> Sequence[Job]:
+def _run_c(level: Level, states: int, up: U16, down: U16, aims: I16, offsets: I32, table: I16) -> Sequence[Job]:
     starts = level.starts.tolist()
     ends = np.searchsorted(level.due, level.starts, side="right").tolist()
     due = (level.due - level.starts[level.piece_of]).astype(np.int32)
@@ -150,37 +154,20 @@ def _run_c(
         first, last = starts[piece], starts[piece + 1]
         a, b = ends[piece], ends[piece + 1]
         changes = np.empty(last - first, np.int8)
-        arrays = (
-            up[first:last],
-            down[first:last],
-            level.moves,
-            due[a:b],
-            aims[a:b],
-            offsets[a:b],
-            table,
-            changes,
-        )
+        inputs = up[first:last], down[first:last], level.moves, due[a:b], aims[a:b], offsets[a:b], table
         size = last - first
-        if getattr(_room, "size", 0) < size * states:
-            _room.size, _room.arrays = (
-                size * states,
-                (
-                    np.empty(4 * states, np.uint16),
-                    np.empty(size * states, np.uint8),
-                    np.empty(size * states // 2, np.uint8),
-                ),
-            )
-        if len(_room.arrays[0]) < 4 * states:
-            _room.arrays = (np.empty(4 * states, np.uint16), *_room.arrays[1:])
-        _kernel()(states, level.memory, CAP, size, b - a, *(x.ctypes.data for x in (*arrays, *_room.arrays)))
+        buffers = getattr(_buffers, "arrays", None)
+        if buffers is None or len(buffers[0]) < 4 * states or len(buffers[1]) < size * states:
+            lengths = (4 * states, np.uint16), (size * states, np.uint8), (size * states // 2, np.uint8)
+            buffers = _buffers.arrays = [np.empty(*each) for each in lengths]
+        pointers = (array.ctypes.data for array in (*inputs, changes, *buffers))
+        _kernel()(states, level.memory, CAP, size, b - a, *pointers)
         return piece, piece + 1, changes
 
     return [partial(job, piece) for piece in range(level.pieces)]
 
 
-def _run_numpy(
-    level: Level, states: int, up: U16, down: U16, aims: I16, offsets: I32, table: I16
-) -> Sequence[Job]:
+def _run_numpy(level: Level, states: int, up: U16, down: U16, aims: I16, offsets: I32, table: I16) -> Sequence[Job]:
     edges = [*range(0, level.pieces, _GROUP), level.pieces]
     windows = np.lib.stride_tricks.sliding_window_view(table, states)
 
@@ -200,9 +187,7 @@ def _run_numpy(
         piece, aim, offset = piece[order], aims[mine][order], offsets[mine][order]
 
         half, cap = states // 2, np.uint16(CAP)
-        a, b = np.full(
-            (2, last - first, 2 * states), cap, np.uint16
-        )  # costs before and behind a step, each twice
+        a, b = np.full((2, last - first, 2 * states), cap, np.uint16)  # costs before and behind a step, each twice
         a[:, 0] = a[:, states] = 0
         raised_there, lowered_there = np.empty((2, longest, last - first, states), np.bool_)
         halves = np.empty((longest // level.memory, last - first, half), np.bool_)
@@ -236,16 +221,12 @@ def _run_numpy(
     return [partial(job, first, last) for first, last in pairwise(edges) if first < last]
 
 
-def _charge(
-    a: U16, states: int, first: int, last: int, piece: Any, aim: I16, offset: I32, windows: Any
-) -> None:
-    """Add the errors of the coefficients first…last-1 to the states of their pieces; a piece can have several."""
+def _charge(a: U16, states: int, first: int, last: int, piece: Any, aim: I16, offset: I32, windows: Any) -> None:
+    """Add the errors of the coefficients first…last-1 to the states of their pieces; a piece may have several."""
     while first < last:
         here = piece[first:last]
-        once = (
-            np.flatnonzero(np.r_[True, here[1:] != here[:-1]]) if last - first > 1 else np.zeros(1, np.int64)
-        )
-        # The first of each piece now, the others in the next rounds: they are in order of their pieces.
+        once = np.flatnonzero(np.r_[True, here[1:] != here[:-1]]) if last - first > 1 else np.zeros(1, np.int64)
+        # One coefficient of each piece in a round: they are sorted by piece.
         rows = here[once]
         error = (aim[first:last][once, None] - windows[offset[first:last][once]]).astype(np.int32)
         error *= error

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from csfnns.coding.costs import class_cost, cost_classes, cost_map
+from csfnns.coding.hill import class_cost, cost_classes, hill_costs
 from csfnns.errors import UsageError
-from csfnns.picture import Picture
+from csfnns.images.io import Picture
 from csfnns.stream import Seed
 
 Scene = Callable[..., Picture]
@@ -20,14 +20,14 @@ def test_costs_are_those_of_the_literature(scene: Scene) -> None:
         residual = np.abs(ndimage.convolve(cover[..., c].astype(float), FILTER, mode="reflect"))
         smooth = 9 * ndimage.uniform_filter(residual, 3, mode="reflect")
         expected = 225 * ndimage.uniform_filter(2**28 / (1 + smooth), 15, mode="reflect")
-        np.testing.assert_allclose(cost_map(cover)[..., c], expected, rtol=1e-4)
+        np.testing.assert_allclose(hill_costs(cover)[..., c], expected, rtol=1e-4)
 
 
 def test_costs_are_the_same_on_every_machine() -> None:
     levels = np.frombuffer(Seed(bytes(32)).stream().take(48 * 40 * 3), np.uint8).reshape(48, 40, 3).copy()
     levels[:20, :20] = 255
     levels[20:, :20] //= 16
-    costs = cost_map(levels)
+    costs = hill_costs(levels)
     assert sha256(costs.astype(">i8").tobytes()).hexdigest()[:16] == "fc62b7e4e66d36d5"
     assert costs.max() == 225 << 28
 
@@ -35,7 +35,7 @@ def test_costs_are_the_same_on_every_machine() -> None:
 def test_texture_is_cheap_and_flat_places_are_dear() -> None:
     cover = np.full((64, 64, 3), 100, np.uint8)
     cover[:, 32:] += np.random.default_rng(0).integers(0, 60, (64, 32, 3), dtype=np.uint8)
-    costs = cost_map(cover)
+    costs = hill_costs(cover)
     assert costs[:, :24].min() > 20 * costs[:, 40:].max()
 
 
@@ -51,4 +51,4 @@ def test_classes_keep_costs_to_three_percent() -> None:
 
 def test_tiny_covers_are_refused() -> None:
     with pytest.raises(UsageError, match="at least 16"):
-        cost_map(np.zeros((15, 64, 3), np.uint8))
+        hill_costs(np.zeros((15, 64, 3), np.uint8))

@@ -1,4 +1,4 @@
-"""How far two pictures are apart, and whether a perturbation tells anything."""
+"""How much two pictures differ, and statistics of a perturbation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from csfnns.errors import UsageError
-from csfnns.picture import Picture, check_picture
+from csfnns.images.io import Picture, check_picture
 
 F64 = npt.NDArray[np.float64]
 
@@ -21,13 +21,13 @@ _SIGMA = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Distance of two pictures in figures."""
+    """Differences of two pictures."""
 
     psnr: float
     """Peak signal-to-noise ratio in dB, infinite for equal pictures."""
     ssim: float | None
     """Structural similarity in [-1, 1], 1 for equal pictures; None for sides below its window's 11. Of pictures with more
-    than SSIM_PIXELS pixels, the mean over squares spread evenly over the picture, which hold about as many."""
+    than SSIM_PIXELS pixels, the mean over evenly spread squares with about as many pixels."""
     max_abs: int
     """Largest difference of two levels, 0…255."""
     changed: float
@@ -35,14 +35,14 @@ class Figures:
 
 
 def compare(a: Picture, b: Picture) -> Figures:
-    """All figures at once. Raises UsageError for shapes that differ."""
+    """Compute all figures. Raises UsageError for shapes that differ."""
     difference = np.abs(_difference(a, b))
     similarity = _similarity(a, b) if min(a.shape[:2]) >= _WINDOW else None
     return Figures(psnr(a, b), similarity, int(difference.max()), float(np.mean(difference > 0)))
 
 
 def _similarity(a: Picture, b: Picture) -> float:
-    """SSIM, of a large picture from some of its squares: all windows of a large photograph take many seconds."""
+    """SSIM, for large pictures of some squares: all windows of a large photograph take many seconds."""
     height, width = a.shape[:2]
     if height * width <= SSIM_PIXELS or min(height, width) <= _SQUARE:
         return ssim(a, b)
@@ -72,7 +72,7 @@ def ssim(a: Picture, b: Picture) -> float:
     _check_pair(a, b)
     if min(a.shape[:2]) < _WINDOW:
         raise UsageError(
-            f"SSIM needs pictures of at least {_WINDOW}x{_WINDOW}, not {a.shape[1]}x{a.shape[0]}.",
+            f"SSIM needs pictures of at least {_WINDOW}x{_WINDOW}, got {a.shape[1]}x{a.shape[0]}.",
             "Compare larger pictures, or use psnr.",
         )
     channels = [_ssim_channel(a[..., c].astype(np.float64), b[..., c].astype(np.float64)) for c in range(3)]
@@ -80,7 +80,7 @@ def ssim(a: Picture, b: Picture) -> float:
 
 
 def _ssim_channel(x: F64, y: F64) -> float:
-    """SSIM of two channels (H, W), in the letters of Wang et al., Eq. 13."""
+    """SSIM of two channels (H, W), Eq. 13 of Wang et al."""
     c1, c2 = (0.01 * _PEAK) ** 2, (0.03 * _PEAK) ** 2
     mx, my = _blur(x), _blur(y)
     mxy, squares = mx * my, mx * mx + my * my
@@ -106,71 +106,28 @@ def residual(a: Picture, b: Picture, gain: float = 10) -> Picture:
 
 
 def local_energy(delta: npt.NDArray[Any], block: int = 16) -> F64:
-    """Mean square of `delta`, (H, W) or (H, W, C), over each block x block square: (H // block, W // block).
-
-    Rows and columns beyond the last whole square are left out. Raises UsageError when there is none.
-    """
-    delta = _channels(delta)
-    if not 1 <= block <= min(delta.shape[:2]):
-        raise UsageError(
-            f"No {block}x{block} block lies in {delta.shape[1]}x{delta.shape[0]}.", "Take a smaller one."
-        )
+    """Mean square of δ, (H, W) or (H, W, C), over each whole block x block square: (H // block, W // block)."""
     rows, columns = delta.shape[0] // block, delta.shape[1] // block
-    whole = delta[: rows * block, : columns * block]
-    squares = (whole * whole).reshape(rows, block, columns, block, -1)  # (rows, block, columns, block, C)
-    return np.asarray(squares.mean(axis=(1, 3, 4)))
-
-
-def energy_variation(delta: npt.NDArray[Any], block: int = 16) -> float:
-    """Coefficient of variation of `local_energy`: 0 if the perturbation is as strong everywhere.
-
-    White noise gives about sqrt(2 / n) with n levels a block, signs of one size give 0; a perturbation that
-    follows the cover or the secret gives more. Zero for a zero δ.
-    """
-    energy = local_energy(delta, block)
-    mean = float(energy.mean())
-    return 0.0 if mean == 0 else float(energy.std()) / mean
+    whole = delta[: rows * block, : columns * block].astype(np.float64)
+    return np.asarray(np.square(whole).reshape(rows, block, columns, block, -1).mean(axis=(1, 3, 4)))
 
 
 def autocorrelation(delta: npt.NDArray[Any], max_lag: int) -> F64:
-    """Correlation of `delta`, (H, W) or (H, W, C), with itself moved by dy rows and dx columns.
+    """Correlation of δ, (H, W), not constant, with itself moved by up to `max_lag` rows and columns.
 
-    Float64 (2 max_lag + 1, 2 max_lag + 1) for lags from -max_lag to max_lag, with 1 at the centre. Each
-    channel's mean is taken out, and products are averaged over the overlap and all channels: white noise of n
-    levels gives about 1 / sqrt(n) off the centre.
-    Raises UsageError for lags that do not fit or a δ that is constant.
+    Float64 (2 max_lag + 1, 2 max_lag + 1) with 1 at the centre. Products are averaged over the overlap: white noise of n
+    levels has about 1 / sqrt(n) off the centre.
     """
-    delta = _channels(delta)
-    if not 0 <= max_lag < min(delta.shape[:2]):
-        raise UsageError(
-            f"Lag {max_lag} does not fit in {delta.shape[1]}x{delta.shape[0]}.", "Take a smaller one."
-        )
-    delta = delta - delta.mean(axis=(0, 1))
-    variance = float(np.mean(delta * delta))
-    if variance == 0:
-        raise UsageError("A constant perturbation has no autocorrelation.", "Give one that varies.")
-    side = 2 * max_lag + 1
-    result = np.ones((side, side))
-    for i in range(side * side // 2):  # the other half is its mirror image
-        value = _lagged_product(delta, i // side - max_lag, i % side - max_lag) / variance
-        result[i // side, i % side] = result[-1 - i // side, -1 - i % side] = value
-    return result
+    height, width = delta.shape
+    centred = delta.astype(np.float64) - delta.mean()
+    lags = range(-max_lag, max_lag + 1)
 
+    def product(dy: int, dx: int) -> float:
+        moved = centred[max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
+        fixed = centred[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
+        return float(np.mean(moved * fixed))
 
-def _lagged_product(delta: F64, dy: int, dx: int) -> float:
-    """Mean of δ(y, x) δ(y - dy, x - dx) over all pixels and channels where both lie inside, for dy ≤ 0."""
-    height, width = delta.shape[:2]
-    upper, lower = delta[: height + dy], delta[-dy:]
-    if dx <= 0:
-        return float(np.mean(upper[:, : width + dx] * lower[:, -dx:]))
-    return float(np.mean(upper[:, dx:] * lower[:, : width - dx]))
-
-
-def _channels(delta: npt.NDArray[Any]) -> F64:
-    """δ as float64 (H, W, C)."""
-    if delta.ndim not in (2, 3) or delta.size == 0:
-        raise UsageError(f"An array of shape {delta.shape} is no perturbation.", "Give (H, W) or (H, W, 3).")
-    return delta.astype(np.float64).reshape(*delta.shape[:2], -1)
+    return np.array([[product(dy, dx) for dx in lags] for dy in lags]) / product(0, 0)
 
 
 def _difference(a: Picture, b: Picture) -> npt.NDArray[np.int32]:

@@ -1,10 +1,9 @@
-"""The receiver's denoiser: takes noise out of a recovered picture (Sec. 4.1), and needs nothing but the picture.
+"""The receiver's denoiser, which removes noise from a recovered picture (Sec. 4.1).
 
-A network of convolutions estimates the noise, whatever its strength, and what is left is the picture: residual
-learning after Zhang, Zuo, Chen, Meng and Zhang, "Beyond a Gaussian denoiser: residual learning of deep CNN for image
-denoising" (DnCNN), IEEE Trans. Image Processing 26 (2017). It works on 2x2 pixels as one, which sees twice as far for
-a quarter of the work, and has skip connections in place of batch normalisation. training/denoiser.py trains it;
-weights/README.md is its card.
+A convolutional network estimates noise of any strength, which is subtracted: residual learning after Zhang, Zuo, Chen,
+Meng and Zhang, "Beyond a Gaussian denoiser: residual learning of deep CNN for image denoising" (DnCNN), IEEE Trans. Image
+Processing 26 (2017). It works at half the resolution, for a wider view at a quarter of the cost, and has skip connections
+instead of batch normalisation. training/denoiser.py trains it; weights/README.md is its card.
 """
 
 from functools import cache
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from csfnns.extras import require
-from csfnns.picture import Picture, check_picture
+from csfnns.images.io import Picture, check_picture
 from csfnns.profile import Profile
 
 if TYPE_CHECKING:
@@ -23,15 +22,15 @@ if TYPE_CHECKING:
 BLOCKS, CHANNELS = 4, 48
 TILE = 512
 _WINDOW = 9
-_LARGEST = 0.6  # a good estimate has less power than the noise itself: on real pairs, 0.15 to 0.5 of it
+_LARGEST = 0.6  # power of a good estimate over that of the noise; 0.15 to 0.5 on real pairs
 
 
 def denoise(picture: Picture, expected_psnr: float | None = None) -> Picture:
-    """Picture with its noise taken out, of the same shape: uint8 (H, W, 3) of any size.
+    """Remove the noise of a picture, uint8 (H, W, 3) of any size.
 
-    The network takes a secret's own grain for noise, too. Where the receiver knows how good the picture is,
-    `expected_psnr` in dB, no more is taken out of any place than noise can be there, and grain stays. Raises UsageError
-    for an array that is no picture, and without the extra `network`.
+    The network takes a secret's own grain for noise, too. With `expected_psnr` in dB, the receiver's estimate, no more than
+    noise of that power is removed anywhere, and grain stays. Raises UsageError for an array that is no picture, and without
+    the extra `network`.
     """
     require("network", "The denoiser")
     import torch
@@ -41,7 +40,7 @@ def denoise(picture: Picture, expected_psnr: float | None = None) -> Picture:
     height, width = picture.shape[:2]
     padded = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     result = np.empty_like(padded)
-    # A pixel depends on those within a pixel pair a layer and half a window, so that tiles leave no seam.
+    # A pixel depends on two pixels a layer and half a window around it; with this margin tiles leave no seam.
     margin = 2 * sum(isinstance(layer, torch.nn.Conv2d) for layer in net.modules()) + _WINDOW - 1
     for y in range(0, padded.shape[0], TILE):
         for x in range(0, padded.shape[1], TILE):
@@ -54,7 +53,7 @@ def denoise(picture: Picture, expected_psnr: float | None = None) -> Picture:
 
 
 def _tile(net: "nn.Sequential", picture: Picture, expected_psnr: float | None) -> Picture:
-    """The whole picture at once, for even sides."""
+    """Denoise a whole picture with even sides."""
     import torch
 
     image = torch.from_numpy(picture.transpose(2, 0, 1).astype(np.float32) / 255)[None]  # (1, 3, H, W)
@@ -69,8 +68,7 @@ def _tile(net: "nn.Sequential", picture: Picture, expected_psnr: float | None) -
 def _limited(noise: "Tensor", power: float) -> "Tensor":
     """Estimated noise (1, 3, H, W), scaled down where it is stronger than noise of this power can be.
 
-    Too strong an estimate is noise and grain together, uncorrelated; the noise in it is best estimated by the share of
-    its power, which is what remains.
+    A stronger estimate is noise plus uncorrelated grain; the best estimate of the noise in it is its share of the power.
     """
     from torch.nn.functional import avg_pool2d
 
@@ -80,16 +78,16 @@ def _limited(noise: "Tensor", power: float) -> "Tensor":
 
 
 HELPS = frozenset({"shuffle"})
-"""Decoders whose pictures are nearer to the secret after `denoise`, by benchmarks/denoiser.py."""
+"""Decoders whose pictures are closer to the secret after `denoise` (benchmarks/denoiser.py)."""
 
 
 def helps(profile: Profile) -> bool:
-    """Whether pictures of this profile are nearer to the secret after `denoise`."""
+    """Whether pictures of this profile are closer to the secret after `denoise`."""
     return profile.decoder in HELPS
 
 
 def network(blocks: int = BLOCKS, channels: int = CHANNELS) -> "nn.Sequential":
-    """Untrained network that estimates noise, (N, 3, H, W) → (N, 3, H, W), for even H and W."""
+    """Untrained network that estimates noise, (N, 3, H, W) → (N, 3, H, W), H and W even."""
     from torch import nn
 
     def convolution(inputs: int, outputs: int, gain: float = 1.0) -> nn.Conv2d:
@@ -101,7 +99,7 @@ def network(blocks: int = BLOCKS, channels: int = CHANNELS) -> "nn.Sequential":
         return layer
 
     class Block(nn.Module):
-        """Two convolutions beside a skip connection: without these, or batch normalisation, it learns nothing."""
+        """Two convolutions and a skip connection."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -122,17 +120,19 @@ def network(blocks: int = BLOCKS, channels: int = CHANNELS) -> "nn.Sequential":
 
 
 def noise_of(net: "nn.Sequential", image: "Tensor") -> "Tensor":
-    """The network's estimate of the noise in an image; both (N, 3, H, W), the image in [0, 1]."""
+    """Estimate the noise in an image in [0, 1]; both (N, 3, H, W)."""
     return net(image - 0.5)  # around 0, where bfloat16 is fine enough for training
 
 
 @cache
 def _trained() -> "nn.Sequential":
-    """The network with the weights of this package, in float32."""
+    """The network with this package's weights, in float32."""
+    import torch
     from safetensors.torch import load
 
     weights = load((files("csfnns") / "weights" / "denoiser.safetensors").read_bytes())
     kernels = [tensor for tensor in weights.values() if tensor.ndim == 4]
-    net = network(len(kernels) // 2 - 1, max(len(kernel) for kernel in kernels))
-    net.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    with torch.device("meta"):  # no random numbers are drawn
+        net = network(len(kernels) // 2 - 1, max(len(kernel) for kernel in kernels))
+    net.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
     return net.eval()

@@ -1,67 +1,71 @@
-"""Any file as bytes to carry: its name, its length, and its content, compressed where that helps.
+"""A file as bytes to hide: its name, length and content, compressed where that helps.
 
-    version 1 | kind 1 | method 1 | length of the name 1 | length of the content 4 | name | content
+    version 1 | kind 1 | method 1 | length of the name 1 | length of the content 4 | time 5 | name | content
 
-Numbers are big-endian. Nothing here is secret or checked: csfnns.payloads.seal does that.
+Numbers are big-endian. csfnns.payloads.seal encrypts and authenticates the bytes.
 """
 
 import lzma
 import unicodedata
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
 from csfnns.errors import CapacityError, DamagedError, NoMessageError
 
-VERSION = 1
+VERSION = 2
 MAX_CONTENT = 1 << 28
-"""Bytes of a file, at most, before it is compressed: more is neither sent nor unpacked."""
+"""Most bytes of a file before compression: larger ones are neither packed nor unpacked."""
 MAX_NAME = 255
 
-_HEAD = 8
+_HEAD = 13
 _LZMA = [{"id": lzma.FILTER_LZMA1, "dict_size": 1 << 22, "lc": 3, "lp": 0, "pb": 2}]
-# Windows takes these for devices, whatever follows the first dot.
+# Names of devices on Windows, whatever follows the first dot.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(10))}
 
 
 class Kind(IntEnum):
-    """What a receiver should do with the content."""
+    """What the content is."""
 
     FILE = 1
-    """Keep it as it is."""
+    """Any file."""
     PICTURE = 2
-    """It is a picture, in a format of its own: AVIF, PNG, JPEG."""
+    """A picture as a file: AVIF, PNG, WebP, JPEG."""
+    TEXT = 3
+    """Text in UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as it was packed."""
+    """An unpacked file."""
 
-    content: bytes
+    content: bytes = field(repr=False)
     name: str | None
-    """Safe to join to a folder: no path, no control characters. None where none was sent."""
+    """Safe to join to a folder: no path, no control characters. None where no name was sent."""
     kind: Kind
+    sent: int = 0
+    """Time of sending in seconds since 1970; 0: not stated."""
 
 
-def pack(content: bytes, name: str | None = None, kind: Kind = Kind.FILE) -> bytes:
-    """Bytes that `unpack` turns back: at most 8 and the name's longer than the content.
+def pack(content: bytes, name: str | None = None, kind: Kind = Kind.FILE, sent: int = 0) -> bytes:
+    """Pack a file: at most 13 bytes and the name longer than the content.
 
-    Of the name, the last part of a path is kept. Raises CapacityError for more than MAX_CONTENT.
+    Keeps only the last part of a path as the name. Raises CapacityError for more than MAX_CONTENT.
     """
     if len(content) > MAX_CONTENT:
-        raise CapacityError(f"A file holds {MAX_CONTENT >> 20} MiB at most.", "Send a smaller one.")
+        raise CapacityError(f"A file must have at most {MAX_CONTENT >> 20} MiB, got {len(content)} bytes.")
     label = (safe_name(name) or "").encode() if name else b""
     method, packed = min(((m, compress(content)) for m, (compress, _) in _METHODS.items()), key=_length)
     head = bytes([VERSION, kind, method, len(label)]) + len(content).to_bytes(4, "big")
-    return head + label + packed
+    return head + sent.to_bytes(5, "big") + label + packed
 
 
 def unpack(data: bytes) -> File:
-    """File in these bytes; memory stays below MAX_CONTENT whatever they claim.
+    """Undo `pack`; memory stays below MAX_CONTENT whatever the bytes claim.
 
-    Raises NoMessageError for a version, kind or method of the future, DamagedError for what nobody packs.
+    Raises NoMessageError for an unknown version, kind or method, DamagedError for invalid bytes.
     """
     if len(data) < _HEAD:
         raise _damaged()
@@ -69,7 +73,7 @@ def unpack(data: bytes) -> File:
     if version != VERSION or kind not in list(Kind) or method not in _METHODS:
         what = f"version {version}, kind {kind}, method {method}"
         raise NoMessageError(f"The message is a file of {what}, unknown here.", "Update csfnns.")
-    length = int.from_bytes(data[4:_HEAD], "big")
+    length, sent = int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:_HEAD], "big")
     label, packed = data[_HEAD : _HEAD + named], data[_HEAD + named :]
     if length > MAX_CONTENT or len(label) < named:
         raise _damaged()
@@ -80,16 +84,16 @@ def unpack(data: bytes) -> File:
         raise _damaged() from None
     if len(content) != length:
         raise _damaged()
-    return File(content, safe_name(name), Kind(kind))
+    return File(content, safe_name(name), Kind(kind), sent)
 
 
 def safe_name(name: str) -> str | None:
-    """Last part of a path as a name that every system takes and that hides nothing; None if nothing is left.
+    """Last part of a path as a name that is valid on every system and misleads nobody; None if nothing is left.
 
-    At most MAX_NAME bytes of UTF-8, of which the ending is kept.
+    At most MAX_NAME bytes of UTF-8, the ending included.
     """
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rstrip("/").rpartition("/")[2]
-    # Cc, Cf, …: control characters, and those that turn the direction of writing, so that exe looks like jpg.
+    # Cc, Cf, …: control characters, and those that reverse the writing direction, so that exe looks like jpg.
     kept = "".join("_" if c in '<>:"|?*' else c for c in last if unicodedata.category(c)[0] != "C")
     kept = kept.strip(" .")
     if kept.partition(".")[0].strip().lower() in _DEVICES:
@@ -129,7 +133,7 @@ def _unlzma(packed: bytes, length: int) -> bytes:
 
 
 def _bounded(unpacker: Any, packed: bytes, length: int) -> bytes:
-    """Content of a stream that must give `length` bytes and end there."""
+    """Content of a stream that must have `length` bytes and end there."""
     content = unpacker.decompress(packed, length + 1)
     if not unpacker.eof or unpacker.unused_data:
         raise _damaged()
@@ -141,9 +145,7 @@ def _stored(content: bytes, length: int = 0) -> bytes:
 
 
 def _damaged() -> DamagedError:
-    return DamagedError(
-        "The message is no file that csfnns packs.", "Ask for it again, with the sender's version."
-    )
+    return DamagedError("The message is no file of csfnns.", "Ask for it again, with the sender's version.")
 
 
 _METHODS: dict[int, tuple[Callable[[bytes], bytes], Callable[[bytes, int], bytes]]] = {

@@ -7,18 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from csfnns.errors import CapacityError, DamagedError, NoMessageError
-from csfnns.payloads import file
-from csfnns.payloads.file import MAX_CONTENT, MAX_NAME, File, Kind, pack, safe_name, unpack
+from csfnns.payloads import frame as file
+from csfnns.payloads.frame import MAX_CONTENT, MAX_NAME, File, Kind, pack, safe_name, unpack
 from csfnns.stream import Seed
 
 NOISE = Seed(bytes(32)).stream().take(5000)
 TEXT = Path(__file__).read_bytes()
 
 
-def frame(
-    method: int, length: int, body: bytes, *, version: int = 1, kind: int = 1, name: bytes = b""
-) -> bytes:
-    return bytes([version, kind, method, len(name)]) + length.to_bytes(4, "big") + name + body
+def frame(method: int, length: int, body: bytes, *, version: int = 2, kind: int = 1, name: bytes = b"") -> bytes:
+    return bytes([version, kind, method, len(name)]) + length.to_bytes(4, "big") + bytes(5) + name + body
 
 
 def deflate(content: bytes) -> bytes:
@@ -32,15 +30,17 @@ def test_any_bytes_come_back(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-def test_name_and_kind_come_back(kind: Kind) -> None:
-    assert unpack(pack(b"x", "Überweisung 3.pdf", kind)) == File(b"x", "Überweisung 3.pdf", kind)
+def test_name_kind_and_time_come_back(kind: Kind) -> None:
+    for sent in (0, 2**40 - 1):
+        packed = pack(b"x", "Überweisung 3.pdf", kind, sent)
+        assert unpack(packed) == File(b"x", "Überweisung 3.pdf", kind, sent)
 
 
 def test_compression_is_used_when_it_helps() -> None:
     assert len(pack(TEXT)) < len(TEXT) // 2
-    assert len(pack(NOISE)) == len(NOISE) + 8
-    assert len(pack(NOISE, "a.bin")) == len(NOISE) + 8 + 5
-    assert pack(b"") == bytes([1, 1, 0, 0]) + bytes(4)
+    assert len(pack(NOISE)) == len(NOISE) + 13
+    assert len(pack(NOISE, "a.bin")) == len(NOISE) + 13 + 5
+    assert pack(b"") == bytes([2, 1, 0, 0]) + bytes(9)
 
 
 @pytest.mark.parametrize("method", [0, 1, 2])
@@ -60,7 +60,7 @@ def test_every_method_is_read(method: int) -> None:
 @pytest.mark.parametrize("content", [TEXT, NOISE, b""])
 def test_what_is_cut_short_or_too_long_is_an_error(content: bytes) -> None:
     packed = pack(content, "name.txt")
-    for n in {0, 1, 7, 8, 12, 16, len(packed) // 2, len(packed) - 1} - {len(packed)}:
+    for n in {0, 1, 7, 12, 13, 17, 21, len(packed) // 2, len(packed) - 1} - {len(packed)}:
         with pytest.raises(DamagedError):
             unpack(packed[:n])
     with pytest.raises(DamagedError):
@@ -77,8 +77,8 @@ def test_no_bytes_end_in_any_other_error(body: bytes, method: int, length: int) 
     assert len(found.content) == length
 
 
-@pytest.mark.parametrize(("version", "kind", "method"), [(2, 1, 0), (0, 1, 0), (1, 3, 0), (1, 1, 3)])
-def test_a_file_of_the_future_asks_for_an_update(version: int, kind: int, method: int) -> None:
+@pytest.mark.parametrize(("version", "kind", "method"), [(1, 1, 0), (3, 1, 0), (2, 4, 0), (2, 1, 3)])
+def test_another_version_kind_or_method_asks_for_an_update(version: int, kind: int, method: int) -> None:
     with pytest.raises(NoMessageError, match="Update csfnns"):
         unpack(frame(method, 1, b"x", version=version, kind=kind))
 

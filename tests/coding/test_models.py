@@ -4,10 +4,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from csfnns.coding.laws import energies
-from csfnns.coding.models import Model, make_model
-from csfnns.coding.rates import RATES, capacity_at, carried, least_rate
-from csfnns.picture import Picture
+from csfnns.coding.distributions import energies
+from csfnns.coding.models import RATES, Model, capacity, capacity_at, least_rate, make_model
+from csfnns.images.io import Picture
 
 Scene = Callable[..., Picture]
 
@@ -19,12 +18,12 @@ def model(scene: Scene) -> Model:
 
 @pytest.fixture
 def counts(model: Model) -> np.ndarray:
-    return np.bincount(model.classes, minlength=len(model.laws(0)))
+    return np.bincount(model.classes, minlength=len(model.distributions(0)))
 
 
 def test_the_least_rate_carries_the_bits_and_the_one_below_does_not(model: Model, counts: np.ndarray) -> None:
     rate = least_rate(model, counts, 5000, 2)
-    assert carried(model, counts, rate, 2) >= 5000 > carried(model, counts, rate - 1, 2)
+    assert capacity(model, counts, rate, 2) >= 5000 > capacity(model, counts, rate - 1, 2)
 
 
 def test_no_rate_carries_more_than_three_values_hold(model: Model, counts: np.ndarray) -> None:
@@ -35,8 +34,8 @@ def test_capacity_at_a_fidelity_just_keeps_it(model: Model, counts: np.ndarray) 
     bits = capacity_at(model, counts, 56, 0)
     mse = 255**2 * 10**-5.6
     rate = least_rate(model, counts, bits, 0)
-    assert counts @ energies(model.laws(rate)) <= mse * 64 * 64 * 3
-    assert counts @ energies(model.laws(rate + 1)) > mse * 64 * 64 * 3
+    assert counts @ energies(model.distributions(rate)) <= mse * 64 * 64 * 3
+    assert counts @ energies(model.distributions(rate + 1)) > mse * 64 * 64 * 3
 
 
 def test_grain_of_one_level_cannot_keep_more_than_48_db(scene: Scene) -> None:

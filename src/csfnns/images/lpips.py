@@ -1,16 +1,16 @@
-"""LPIPS: how different two pictures look to a network that was trained to tell what is on them.
+"""LPIPS: the perceptual distance of two pictures in the features of a classification network.
 
 Richard Zhang, Phillip Isola, Alexei A. Efros, Eli Shechtman and Oliver Wang, "The unreasonable effectiveness of deep
-features as a perceptual metric", CVPR 2018; version 0.1 of its weights. None are shipped: a backbone, in torchvision's
-names, and heads, in those of the package `lpips`, come from files of the user's:
+features as a perceptual metric", CVPR 2018; version 0.1 of its weights. The weights are not shipped: users
+provide a backbone, in torchvision's names, and heads, in those of the package `lpips`, as files:
 
     network   backbone                         heads
     alex      alexnet.pth                      alex.pth
     vgg       vgg16.pth                        vgg.pth
     squeeze   squeezenet.pth                   squeeze.pth
 
-in the folder that CSFNNS_LPIPS names, `.safetensors` as well as `.pth`, or under their downloaded names in torch hub's
-cache. Where one is missing there is no figure, but the reason.
+in the folder CSFNNS_LPIPS, as `.safetensors` or `.pth`, or under their downloaded names in torch hub's cache. Where one is
+missing, the result is the reason instead of a figure.
 """
 
 import os
@@ -24,9 +24,9 @@ import numpy as np
 
 from csfnns.errors import UsageError
 from csfnns.extras import require
-from csfnns.picture import Picture, check_picture
+from csfnns.images.io import Picture, check_picture
 
-require("network", "LPIPS")  # before the import that would fail with less to say
+require("network", "LPIPS")  # a better error than that of the import below
 
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
@@ -34,27 +34,27 @@ from torch import Tensor, nn  # noqa: E402
 Network = Literal["alex", "vgg", "squeeze"]
 
 ENVIRONMENT = "CSFNNS_LPIPS"
-LEAST_SIDE = 32  # smaller pictures leave nothing behind the last pooling
+LEAST_SIDE = 32  # smaller pictures leave nothing after the last pooling
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 _EPSILON = 1e-10
 
 
 @dataclass(frozen=True)
 class Missing:
-    """Why there is no figure."""
+    """The reason why there is no figure."""
 
     reason: str
 
 
 class Lpips:
-    """The metric with its weights. Made by `load_lpips`."""
+    """The metric with its weights; `load_lpips` makes it."""
 
     def __init__(self, backbone: "Backbone", heads: list[Tensor]) -> None:
         self._backbone = backbone
         self._heads = heads  # (C,) for each tap
 
     def __call__(self, a: Picture, b: Picture) -> float:
-        """Distance of two pictures, 0 for equal ones, about 0.7 for strangers.
+        """Return the distance of two pictures: 0 for equal ones, about 0.7 for unrelated ones.
 
         Raises UsageError for shapes that differ or sides below 32.
         """
@@ -66,18 +66,14 @@ class Lpips:
             raise UsageError(f"LPIPS cannot compare {sizes}.", hint)
         with torch.inference_mode():
             features = zip(*(self._backbone(_image(picture)) for picture in (a, b)), self._heads, strict=True)
-            parts = [
-                ((_unit(f) - _unit(g)).square() * h[:, None, None]).sum(1).mean() for f, g, h in features
-            ]
+            parts = [((_unit(f) - _unit(g)).square() * h[:, None, None]).sum(1).mean() for f, g, h in features]
             return float(torch.stack(parts).sum())
 
 
-def lpips(
-    a: Picture, b: Picture, network: Network = "alex", *, folder: Path | None = None
-) -> float | Missing:
-    """Distance of two pictures, or the reason why it can't be told. For many pairs, load the metric once.
+def lpips(a: Picture, b: Picture, network: Network = "alex", *, folder: Path | None = None) -> float | Missing:
+    """Distance of two pictures, or the reason why there is none. For many pairs, load the metric once.
 
-    Raises UsageError for pictures that cannot be compared, and for files that hold something else.
+    Raises UsageError for pictures that cannot be compared, and for files with other content.
     """
     metric = load_lpips(network, folder=folder)
     return metric if isinstance(metric, Missing) else metric(a, b)
@@ -86,13 +82,12 @@ def lpips(
 def load_lpips(network: Network = "alex", *, folder: Path | None = None) -> Lpips | Missing:
     """Metric from the files in `folder`, by default CSFNNS_LPIPS's, and in torch hub's cache.
 
-    Raises UsageError for an unknown network and for files that hold something else.
+    Raises UsageError for an unknown network and for files with other content.
     """
     if network not in get_args(Network):
-        raise UsageError(
-            f"There is no network {network!r}.", f"Choose one of: {', '.join(get_args(Network))}."
-        )
-    backbone = _BACKBONES[network]()
+        raise UsageError(f"There is no network {network!r}.", f"Choose one of: {', '.join(get_args(Network))}.")
+    with torch.device("meta"):  # no random numbers are drawn
+        backbone = _BACKBONES[network]()
     found = {}
     for what, names in zip(("backbone", "heads"), _FILES[network], strict=True):
         path = _find(names, folder)
@@ -104,7 +99,7 @@ def load_lpips(network: Network = "alex", *, folder: Path | None = None) -> Lpip
 
 
 class Backbone(nn.Module):
-    """Layers under torchvision's names, `features.N`, of which some are tapped behind their ReLU."""
+    """Layers under torchvision's names, `features.N`; the taps are outputs of some ReLUs."""
 
     taps: tuple[int, ...]
     widths: tuple[int, ...]
@@ -130,22 +125,13 @@ class AlexNet(Backbone):
     taps, widths = (1, 4, 7, 9, 11), (64, 192, 384, 256, 256)
 
     def __init__(self) -> None:
-        super().__init__(
-            [
-                nn.Conv2d(3, 64, 11, stride=4, padding=2),
-                nn.ReLU(),
-                nn.MaxPool2d(3, 2),
-                nn.Conv2d(64, 192, 5, padding=2),
-                nn.ReLU(),
-                nn.MaxPool2d(3, 2),
-                nn.Conv2d(192, 384, 3, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(384, 256, 3, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(256, 256, 3, padding=1),
-                nn.ReLU(),
-            ]
-        )
+        first, *rest = zip((3, *self.widths), self.widths, strict=False)
+        layers: list[nn.Module] = [nn.Conv2d(*first, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)]
+        for i, (before, width) in enumerate(rest):
+            layers += [nn.Conv2d(before, width, 5 if i == 0 else 3, padding=2 if i == 0 else 1), nn.ReLU()]
+            if i == 0:
+                layers.append(nn.MaxPool2d(3, 2))
+        super().__init__(layers)
 
 
 class Vgg16(Backbone):
@@ -170,27 +156,18 @@ class SqueezeNet(Backbone):
     taps, widths = (1, 4, 7, 9, 10, 11, 12), (64, 128, 256, 384, 384, 512, 512)
 
     def __init__(self) -> None:
-        super().__init__(
-            [
-                nn.Conv2d(3, 64, 3, stride=2),
-                nn.ReLU(),
-                nn.MaxPool2d(3, 2, ceil_mode=True),
-                _Fire(64, 16, 64),
-                _Fire(128, 16, 64),
-                nn.MaxPool2d(3, 2, ceil_mode=True),
-                _Fire(128, 32, 128),
-                _Fire(256, 32, 128),
-                nn.MaxPool2d(3, 2, ceil_mode=True),
-                _Fire(256, 48, 192),
-                _Fire(384, 48, 192),
-                _Fire(384, 64, 256),
-                _Fire(512, 64, 256),
-            ]
-        )
+        layers: list[nn.Module] = [nn.Conv2d(3, 64, 3, stride=2), nn.ReLU()]
+        before = 64
+        for fires in ((16, 16), (32, 32), (48, 48, 64, 64)):
+            layers.append(nn.MaxPool2d(3, 2, ceil_mode=True))
+            for few in fires:
+                layers.append(_Fire(before, few, 4 * few))
+                before = 8 * few
+        super().__init__(layers)
 
 
 class _Fire(nn.Module):
-    """Few channels, then many through two sizes of kernel: (N, before, H, W) → (N, 2 * half, H, W)."""
+    """Few channels, then many by two kernel sizes: (N, before, H, W) → (N, 2 * half, H, W)."""
 
     def __init__(self, before: int, few: int, half: int) -> None:
         super().__init__()
@@ -205,7 +182,7 @@ class _Fire(nn.Module):
 
 _BACKBONES = {"alex": AlexNet, "vgg": Vgg16, "squeeze": SqueezeNet}
 
-# Of the backbone and of the heads: the name here, then those under which they are downloaded.
+# Of the backbone and of the heads: the name here, then downloaded names.
 _FILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "alex": (("alexnet", "alexnet-owt-7be5be79"), ("alex",)),
     "vgg": (("vgg16", "vgg16-397923af"), ("vgg",)),
@@ -222,10 +199,7 @@ def _folders(folder: Path | None) -> list[Path]:
 
 def _find(names: tuple[str, ...], folder: Path | None) -> Path | None:
     places = (
-        place / f"{name}{ending}"
-        for place in _folders(folder)
-        for name in names
-        for ending in (".safetensors", ".pth")
+        place / f"{name}{ending}" for place in _folders(folder) for name in names for ending in (".safetensors", ".pth")
     )
     return next((path for path in places if path.is_file()), None)
 
@@ -236,7 +210,7 @@ def _reason(network: str, what: str, name: str, folder: Path | None) -> str:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """Tensors of a file, by name. Raises UsageError where it holds none; nothing in the file is ever run."""
+    """Tensors of a file, by name. Raises UsageError where it holds none; no code in the file is ever run."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -261,12 +235,12 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _fill(backbone: Backbone, path: Path) -> None:
-    """Copy the weights of the layers that are used; classifiers and layers behind the last tap are left out."""
+    """Copy the weights of the layers in use, without classifiers and layers after the last tap."""
     expected = backbone.state_dict()
     content = _read(path)
     for name, tensor in expected.items():
         _check(path, name, content.get(name), tensor.shape)
-    backbone.load_state_dict({name: content[name] for name in expected})
+    backbone.load_state_dict({name: content[name] for name in expected}, assign=True)
 
 
 def _heads(path: Path, widths: tuple[int, ...]) -> list[Tensor]:
@@ -292,7 +266,7 @@ def _wrong(path: Path, reason: str) -> UsageError:
 def _image(picture: Picture) -> Tensor:
     """(H, W, 3) uint8 → [-1, 1] → scaled as the backbones were trained, (1, 3, H, W)."""
     levels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).float()
-    shift, scale = (torch.tensor(each)[:, None, None] for each in (_SHIFT, _SCALE))
+    shift, scale = (torch.tensor(each, dtype=torch.float32, device="cpu")[:, None, None] for each in (_SHIFT, _SCALE))
     return ((levels / 127.5 - 1 - shift) / scale)[None]
 
 

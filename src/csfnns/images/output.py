@@ -1,4 +1,4 @@
-"""Files that csfnns writes: lossless pictures without metadata, whole or not at all."""
+"""Writing lossless pictures without metadata, atomically."""
 
 import io
 import os
@@ -7,12 +7,14 @@ from pathlib import Path
 
 from csfnns.errors import PictureError
 from csfnns.files import write_whole
-from csfnns.picture import Picture, check_picture
+from csfnns.images.io import Picture, check_picture
 
 _LOSSY = {".jpg", ".jpeg", ".jpe", ".jfif", ".avif", ".heic", ".heif", ".jxl", ".jp2"}
 
 
 JPEG = (".jpg", ".jpeg")
+JPEG_QUALITY = 95
+"""Of a revealed picture that is saved as .jpg."""
 
 
 def check_output_name(
@@ -22,10 +24,10 @@ def check_output_name(
     inputs: Iterable[str | os.PathLike[str]] = (),
     jpeg: bool = False,
 ) -> Path:
-    """Path that `write_picture` can write to, checked before any work is done; with `jpeg`, a .jpg is one too.
+    """Check before any work that `write_picture` can write to a path; with `jpeg`, it may also end in .jpg.
 
-    Raises PictureError for a lossy or unknown format, a folder that is missing or closed, a file that exists
-    (unless `overwrite`) and, always, for a file that is one of `inputs`.
+    Raises PictureError for a lossy or unknown format, a missing or read-only folder, an existing file (unless
+    `overwrite`), and always for one of `inputs`.
     """
     path = Path(path)
     if not (jpeg and path.suffix.lower() in JPEG):
@@ -34,10 +36,8 @@ def check_output_name(
     return path
 
 
-def check_place(
-    path: Path, *, overwrite: bool = False, inputs: Iterable[str | os.PathLike[str]] = ()
-) -> None:
-    """Raise PictureError where no file can be written, whatever its format, as `check_output_name` does."""
+def check_place(path: Path, *, overwrite: bool = False, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
+    """Raise PictureError like `check_output_name`, but for any format."""
     if not path.parent.is_dir():
         raise PictureError(f"There is no folder {path.parent}.", "Make it first, or choose another.")
     if any(_same_file(path, source) for source in inputs):
@@ -71,14 +71,14 @@ def _same_file(a: Path, b: str | os.PathLike[str]) -> bool:
 
 
 def _exists(path: Path) -> PictureError:
-    return PictureError(f"{path} already exists.", "Choose another name, or allow overwriting: --overwrite.")
+    return PictureError(f"{path} already exists.", "Choose another name, or allow overwriting: --force.")
 
 
 def write_picture(picture: Picture, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Write `picture`, uint8 (H, W, 3), as lossless .png or .webp that holds its pixels and no metadata.
+    """Write `picture`, uint8 (H, W, 3), as lossless .png or .webp without metadata, atomically.
 
-    The file appears whole or not at all. Raises UsageError for a wrong array, and PictureError as
-    `check_output_name` does, for sides over WebP's 16383, and when the disk refuses.
+    Raises UsageError for a wrong array, and PictureError like `check_output_name`, for sides over WebP's 16383, and when
+    the disk refuses.
     """
     check_picture(picture)
     path = check_output_name(path, overwrite=overwrite)
@@ -86,13 +86,15 @@ def write_picture(picture: Picture, path: str | os.PathLike[str], *, overwrite: 
 
 
 def encode_picture(picture: Picture, suffix: str) -> bytes:
-    """File that holds the pixels and nothing else: PNG for .png, lossless WebP for .webp."""
+    """Encode the pixels without metadata: PNG for .png, lossless WebP for .webp, quality 95 for .jpg."""
     from PIL import Image
 
     buffer = io.BytesIO()
     image = Image.fromarray(picture)
     if suffix == ".png":
         image.save(buffer, "PNG")
+    elif suffix in JPEG:
+        image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     elif max(image.size) > 16383:
         raise PictureError("A .webp picture has at most 16383 pixels a side.", "Name the file .png.")
     else:
@@ -101,9 +103,9 @@ def encode_picture(picture: Picture, suffix: str) -> bytes:
 
 
 def write_atomically(data: bytes, path: Path, *, overwrite: bool = False) -> None:
-    """Write `data` so that `path` holds all of it or is left as it was, even if the process is killed midway.
+    """Write `data` atomically: even if the process is killed, `path` holds all of it or is unchanged.
 
-    Without `overwrite` a file that appeared meanwhile is kept. Raises PictureError when the disk refuses.
+    Without `overwrite`, a file that appeared meanwhile is kept. Raises PictureError when the disk refuses.
     """
     try:
         write_whole(path, data, overwrite=overwrite)

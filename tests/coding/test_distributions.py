@@ -5,19 +5,19 @@ from math import erf, exp
 import numpy as np
 import pytest
 
-from csfnns.coding.costs import class_cost
-from csfnns.coding.interval import TOTAL
-from csfnns.coding.laws import (
-    change_laws,
+from csfnns.coding.arithmetic import TOTAL
+from csfnns.coding.distributions import (
+    change_distributions,
     energies,
     entropies,
-    even_laws,
+    even_distributions,
     grain_classes,
     grain_delta,
-    grain_laws,
+    grain_distributions,
     kinds,
     rate_scale,
 )
+from csfnns.coding.hill import class_cost
 from csfnns.stream import Seed
 
 
@@ -33,7 +33,7 @@ def floor_exp(x: Fraction) -> int:
 @pytest.mark.parametrize("rate", [0, 12345, 22000, 24321, 31000, 65535])
 def test_changes_are_as_likely_as_their_cost_says(rate: int) -> None:
     costs = [class_cost(number) for number in (0, 71, 130, 236)]
-    between, black, white = np.diff(change_laws(costs, rate)).reshape(4, 3, 3).transpose(1, 0, 2)
+    between, black, white = np.diff(change_distributions(costs, rate)).reshape(4, 3, 3).transpose(1, 0, 2)
     for i, cost in enumerate(costs):
         x = Fraction(cost, rate_scale(rate))
         weight = floor_exp(x) if x < 60 else 0
@@ -45,7 +45,7 @@ def test_changes_are_as_likely_as_their_cost_says(rate: int) -> None:
 
 def test_rates_go_from_nothing_to_all_that_three_values_hold() -> None:
     costs = [class_cost(number) for number in range(236)]
-    bits = [entropies(change_laws(costs, rate))[0][::3] for rate in range(0, 65536, 4369)]
+    bits = [entropies(change_distributions(costs, rate))[0][::3] for rate in range(0, 65536, 4369)]
     assert bits[0].max() == 0
     np.testing.assert_allclose(bits[-1], np.log2(3), atol=1e-8)
     assert all((more > less - 1e-8).all() for less, more in pairwise(bits))
@@ -55,26 +55,26 @@ def test_kinds_are_what_room_a_level_has() -> None:
     assert kinds(np.array([0, 1, 128, 254, 255], np.uint8)).tolist() == [1, 0, 0, 0, 2]
 
 
-def test_even_laws_are_even() -> None:
+def test_even_distributions_are_even() -> None:
     np.testing.assert_allclose(
-        np.diff(even_laws()) / TOTAL, [[1 / 3] * 3, [0, 0.5, 0.5], [0.5, 0.5, 0]], atol=1e-8
+        np.diff(even_distributions()) / TOTAL, [[1 / 3] * 3, [0, 0.5, 0.5], [0.5, 0.5, 0]], atol=1e-8
     )
 
 
 @pytest.mark.parametrize("sigma", [Fraction(1, 2), Fraction(7, 10), Fraction(2)])
 def test_grain_is_a_discrete_normal_law(sigma: Fraction) -> None:
     weights = np.array([exp(-(k * k) / (2 * float(sigma) ** 2)) for k in range(-3, 4)])
-    np.testing.assert_allclose(np.diff(grain_laws(sigma))[3] / TOTAL, weights / weights.sum(), atol=1e-8)
+    np.testing.assert_allclose(np.diff(grain_distributions(sigma))[3] / TOTAL, weights / weights.sum(), atol=1e-8)
 
 
 def test_grain_of_one_level_is_nearly_a_rounded_normal_law() -> None:
     edges = np.array([erf((k - 0.5) / 2**0.5) / 2 for k in range(-3, 5)])
-    np.testing.assert_allclose(np.diff(grain_laws(Fraction(1)))[3] / TOTAL, np.diff(edges), atol=0.02)
+    np.testing.assert_allclose(np.diff(grain_distributions(Fraction(1)))[3] / TOTAL, np.diff(edges), atol=0.02)
 
 
 @pytest.mark.parametrize("level", [0, 1, 2, 3, 128, 252, 253, 254, 255])
 def test_grain_beyond_black_and_white_stays_on_them(level: int) -> None:
-    free, own = np.diff(grain_laws(Fraction(1)))[[3, grain_classes(np.array([level], np.uint8))[0]]]
+    free, own = np.diff(grain_distributions(Fraction(1)))[[3, grain_classes(np.array([level], np.uint8))[0]]]
     expected = np.zeros(7, np.int64)
     for delta, frequency in zip(range(-3, 4), free, strict=True):
         expected[min(max(level + delta, 0), 255) - level + 3] += frequency
@@ -84,7 +84,7 @@ def test_grain_beyond_black_and_white_stays_on_them(level: int) -> None:
 def test_drawn_grain_has_the_laws() -> None:
     levels = np.repeat(np.array([0, 2, 90, 255], np.uint8), 20_000)
     delta = grain_delta(levels, Fraction(1), Seed(bytes(32)).stream()).reshape(4, -1)
-    for own, law in zip(delta, np.diff(grain_laws(Fraction(1)))[[0, 2, 3, 6]], strict=True):
+    for own, law in zip(delta, np.diff(grain_distributions(Fraction(1)))[[0, 2, 3, 6]], strict=True):
         expected = 20_000 * law / TOTAL
         counts = np.bincount(own.astype(int) + 3, minlength=7)
         assert (counts[expected == 0] == 0).all()

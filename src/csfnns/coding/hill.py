@@ -1,0 +1,60 @@
+"""HILL costs of changing each sub-pixel: high where its neighbours predict it, low in texture.
+
+Li, Wang, Huang and Li, "A new cost function for spatial image steganography", ICIP 2014: the residual of the Ker-Böhme
+filter, averaged over 3x3; its reciprocal, averaged over 15x15. Computed in integers, so that both ends agree.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from csfnns.errors import UsageError
+from csfnns.images.io import Picture
+
+I64 = npt.NDArray[np.int64]
+
+LEAST_SIDE = 16
+_ONE = 1 << 28
+_STEPS = 16  # classes in an octave
+_FIRST = (1023 + 21) * _STEPS  # class 0 begins at 2^21: no sum is smaller
+
+
+def hill_costs(cover: Picture) -> I64:
+    """Cost of ±1 at each sub-pixel, (H, W, 3), 3289275 … 225 · 2^28; each channel by itself.
+
+    Raises UsageError for sides below 16.
+    """
+    if min(cover.shape[:2]) < LEAST_SIDE:
+        size = f"{cover.shape[1]}x{cover.shape[0]}"
+        raise UsageError(f"The cover's sides must be at least {LEAST_SIDE} pixels, got {size}.", "Use a larger one.")
+    return np.stack([hill_channel(cover[..., c]) for c in range(3)], axis=-1)
+
+
+def hill_channel(levels: npt.NDArray[np.uint8]) -> I64:
+    """Costs (H, W) of one channel, (H, W)."""
+    p = np.pad(levels.astype(np.int64), 1, mode="symmetric")
+    across = p[:, :-2] - 2 * p[:, 1:-1] + p[:, 2:]  # (H + 2, W)
+    residual = across[:-2] - 2 * across[1:-1] + across[2:]  # (H, W)
+    return _box(_ONE // (1 + _box(np.abs(residual), 1)), 7)
+
+
+def cost_classes(costs: I64) -> npt.NDArray[np.uint16]:
+    """Class of each cost: 16 to an octave, equally wide within it; class 0 begins at 2^21."""
+    # The exponent and the first four digits of the significand, as IEEE 754 stores them.
+    digits = costs.astype(np.float64).view(np.int64) >> (52 - 4)
+    return (digits - _FIRST).astype(np.uint16)
+
+
+def class_cost(number: int) -> int:
+    """Cost in the middle of a class, which stands for all of it."""
+    octave, step = divmod(number, _STEPS)
+    return (2 * (_STEPS + step) + 1) << (octave + 21 - 5)
+
+
+def _box(x: I64, radius: int) -> I64:
+    """Sum over the (2 radius + 1)² around each element, mirrored at the border: (H, W) → (H, W)."""
+    for axis in (0, 1):
+        pads = [(radius + 1, radius) if a == axis else (0, 0) for a in (0, 1)]
+        sums = np.cumsum(np.pad(x, pads, mode="symmetric"), axis=axis)
+        n = sums.shape[axis]
+        x = np.take(sums, range(2 * radius + 1, n), axis) - np.take(sums, range(n - 2 * radius - 1), axis)
+    return x
