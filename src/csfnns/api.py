@@ -1,524 +1,237 @@
-"""The two straight lines, hide and reveal.
+"""The functions of the package: hide, reveal, capacity, and covers without a message.
 
-hide:   secrets → select.py: how each goes ┐
-        key + message number → seeds → cover ┴→ way.embed → file → read back as every receiver will → written
-reveal: stego ─┐
-        key + message number → seeds → cover → way.extract, each way → a picture, or bytes → unpack → a file
+hide:    payload → method (methods/select.py) ┐
+         key + fresh nonce → cover, decoder ──┴→ embed → file → read back as every receiver will → written
+reveal:  stego → address → nonce; key + nonce → cover, decoder → extract → picture, file or text
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from math import inf
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-import numpy.typing as npt
-
-from csfnns.covers import make_generator
-from csfnns.errors import KeyFileError, NoMessageError, SearchError, UsageError
-from csfnns.extras import require
-from csfnns.finding import WINDOW, candidate_numbers, look, nothing_found, resembling_covers, window_of
-from csfnns.jpeg_file import is_jpeg
-from csfnns.keys import DEFAULT_RECEIVER, Key, Ledger, check_message
-from csfnns.output import JPEG, check_output_name, write_atomically
-from csfnns.picture import Picture, fit, read_picture, restore
-from csfnns.profile import Profile
-from csfnns.results import Arrival, Cover, Decoy, Hidden, Revealed, RevealedFile
-from csfnns.select import Secret, SendAs, Wishes, is_picture, read_secret
-from csfnns.sending import Sending, seeds_of
+from csfnns.covers import AlbumRegister, make_generator, parse_share
+from csfnns.errors import CoverError, PictureError, SearchError, UsageError
+from csfnns.images.io import Picture, read_picture
+from csfnns.images.output import check_output_name
+from csfnns.keys import Key, message_id
+from csfnns.keys.fingerprint import words
+from csfnns.messages.receive import find, receive
+from csfnns.messages.results import Cover, Decoy, Hidden, Revealed
+from csfnns.messages.send import NO_NONCE, draw_nonce, send
+from csfnns.methods import Direct, Envelope, Jpeg, Method, Robust
+from csfnns.payloads.secret import Source
+from csfnns.process import undisturbed
 from csfnns.stream import SEED_BYTES, Seed
-from csfnns.ways import (
-    Arrived,
-    Bits,
-    JpegFile,
-    Network,
-    Pixels,
-    arrive,
-    check_robust,
-    check_suffix,
-    choose_way,
-)
-from csfnns.words import words
 
 if TYPE_CHECKING:
-    from PIL import Image as Pil
-    from torch import nn
-
-    from csfnns.covers import CoverGenerator
-    from csfnns.schemes.direct import Capacity
-    from csfnns.schemes.trellis import Trellis
-    from csfnns.search import Progress, Search
-
-Source: TypeAlias = "str | os.PathLike[str] | bytes | npt.NDArray[Any] | Pil.Image"
-"""Anything `read_picture` reads: a file's name or bytes, an array, a Pillow image."""
-
+    from csfnns.methods import Capacity
+    from csfnns.search import Progress
 
 LEAST_JPEG = 30.0
-"""PSNR in dB of a JPEG file with the most that `capacity` shows: a fuller one resembles a stranger's picture as much."""
-_TURN = 4.0  # dB that a balance of 1 moves
-_FRAME = 32  # bytes that travel with a file: its length, kind and method, and a name of 24 letters
+"""PSNR in dB of a JPEG file with the most that `capacity` reports."""
+_FRAME = 37  # bytes that travel with a file: frame, and a name of 24 letters
+
+Place = str | os.PathLike[str]
 
 
+@undisturbed(SearchError)
 def hide(
-    secret: "Source | Mapping[str, Source]",
+    payload: "Source | Mapping[str, Source]",
     key: Key,
     *,
-    out: str | os.PathLike[str] | None = None,
+    out: Place | None = None,
     overwrite: bool = False,
+    method: "str | Method | None" = None,
     name: str | None = None,
-    send_as: SendAs | None = None,
-    exact: bool = False,
     resize: int | None = None,
-    target_recovered: float | None = None,
-    target_stego: float | None = None,
-    balance: float = 0.0,
-    quality: int | None = None,
-    grain: bool = False,
-    survive: str | Sequence[str] | None = None,
-    search: "Search | None" = None,
-    evade: str | Path | Sequence[str | Path] = (),
-    gamma: float | None = None,
-    album: str | os.PathLike[str] | None = None,
-    model: str | os.PathLike[str] | None = None,
-    ledger: Ledger | None = None,
-    device: str = "cpu",
+    dated: bool = True,
+    covers: Place | None = None,
     progress: "Progress | None" = None,
 ) -> Hidden:
-    """Hide a picture or any file, or one for each of several receivers, in a fresh cover of the key.
+    """Hide a picture, a file or text, or one for each of several receivers, in a fresh cover of the key.
 
-    `secret` is a path, the bytes of a file, an array or a Pillow image, or a mapping from receivers' names to such. A
-    picture goes as select.py says, at its own size unless `resize` gives a longer side in pixels; everything else goes
-    byte for byte, with `name` instead of the path's. `send_as` takes it for a "picture", which then goes by the trellis
-    decoder, or for a "file"; with `exact`, a picture goes byte for byte, or as AVIF if it does not fit.
+    Args:
+        payload: A path, the bytes of a file, `csfnns.text("…")`, an array uint8 (H, W, 3) or a Pillow image; or a mapping
+            from names of receivers to such.
+        key: Key of a conversation, of a sender or of a receiver, who answers the sender.
+        out: File to write, .png, .webp or .jpg. It appears once the stego has been decoded as every receiver will.
+        overwrite: Whether an existing file may be replaced.
+        method: Name or settings of a method: `Trellis(recovered=40)`, `Direct()`, "grain", `Jpeg(quality=90)`,
+            `Robust(survive="jpeg:60-95")`, `Paper()`. None: the one with which the payload arrives best
+            (methods/select.py); a picture then arrives at about 38 dB and leaves the stego at 56 dB or more.
+        name: File name to send, instead of the path's.
+        resize: Longest side of a picture in pixels, at most.
+        dated: Whether to send the time of sending.
+        covers: Folder of the album, or folder, file or name of the model, for keys whose covers come from one.
+        progress: Called with the steps done and all steps of a search; returning False cancels it.
 
-    A picture arrives at 38 dB and leaves the stego at 56 dB at least; `balance` in -1…1 moves both by 4 dB, up for a
-    clearer picture. `target_recovered` and `target_stego` are PSNRs in dB to meet instead: one of them alone, or both.
+    Returns:
+        The stego and what each receiver gets, measured on the file as it was written.
 
-    With `out`, the file is written once it has been decoded as every receiver will; until then nothing appears under
-    that name. A .jpg carries bytes in its coefficients, at a `quality` (90 unless given); with `grain`, bytes are grain
-    of σ = 1, which cannot be told from a decoy's (docs/grain.md).
-
-    A key of profile robust hides what survives JPEG of quality 75 to 95, or what `survive` says, such as "jpeg:60-95" or
-    "noise:2" (search/channel.py): a picture, or a file of a few kB; each case is checked. That and profile paper need the
-    extra `network`, take settings of the `search`, and may `evade` named detectors with a weight of `gamma`; `device` is a
-    torch device, such as "cuda".
-
-    What can be refused is refused before a message number is used up. Raises KeyFileError for a receiver's key, UsageError,
-    PictureError, CoverError, CapacityError, LedgerError, SearchError and Cancelled; then there is no file.
+    Raises:
+        CsfnnsError: UsageError, PictureError, KeyFileError, CoverError, CapacityError, SearchError or Cancelled. Then
+            there is no file.
     """
-    _check_sends(key)
-    sources: dict[str, Source] = _by_receiver(secret, key)
-    files = [source for source in sources.values() if isinstance(source, (str, os.PathLike))]
-    trellis = _trellis(key.profile, target_recovered, target_stego, balance)
-    wishes = Wishes(send_as, exact, trellis is not None)
-    network = (
-        key.profile.is_network and not exact and send_as != "file" and all(map(is_picture, sources.values()))
+    return send(
+        payload,
+        key,
+        out=out,
+        overwrite=overwrite,
+        method=method,
+        name=name,
+        resize=resize,
+        dated=dated,
+        covers=covers,
+        progress=progress,
     )
-    if not network:
-        _refuse_network_options(evade, gamma, search, key.profile)
-        way: Pixels | JpegFile | Bits | Network = choose_way(
-            key.profile,
-            _suffix(out),
-            survive=_texts(survive),
-            exact=exact,
-            quality=quality,
-            grain=grain,
-            trellis=trellis,
-            shares=len(key.names),
-            device=device,
-            progress=progress,
-        )
-        if trellis is not None and (grain or not isinstance(way, Pixels)):
-            reason = "A target and a balance need a .png or .webp, without --grain."
-            raise UsageError(reason, "Leave the target out, or --grain; or name the file .png.")
-    else:
-        if quality is not None or grain:
-            reason = f"A picture of a key of profile {key.profile.name!r} goes by a search."
-            raise UsageError(
-                reason, "Leave --quality and --grain out, or send the picture's own bytes: --exact."
-            )
-        way = _network(key.profile, _suffix(out), search, survive, evade, gamma, device, progress)
-    path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=files, jpeg=True)
-    _check_wrong_keys_show(key.profile)
-    secrets = {who: read_secret(source, name, send_as, resize) for who, source in sources.items()}
-    if trellis is not None and (exact or all(each.picture is None for each in secrets.values())):
-        reason = "A target and a balance are for pictures by the trellis decoder; bytes arrive exactly."
-        raise UsageError(reason, "Leave the target or the balance out.")
-    if (
-        send_as == "picture"
-        and not exact
-        and not isinstance(way, Network)
-        and (grain or not isinstance(way, Pixels))
-    ):
-        reason = "A picture by the trellis decoder needs a .png or .webp, without --grain."
-        raise UsageError(reason, "Leave --as picture out to send it as AVIF, or name the file .png.")
-    if isinstance(way, Network):
-        way.scheme.check([each.picture for each in secrets.values() if each.picture is not None])
-    _check_fits(way, secrets)
-    generator = _generator(key.profile, album, model)
-    message = (ledger or Ledger()).claim(key.id)
-    hidden = Sending(key, message, secrets, generator(key.cover, message), way, wishes).send()
-    _check_recognised(hidden.picture, key, generator, message)
-    if path is not None:
-        write_atomically(hidden.data, path, overwrite=overwrite)
-    return hidden
 
 
-def capacity(
-    key: Key,
-    psnr: Sequence[float] = (65, 60, 55, 50),
-    *,
-    quality: int | None = None,
-    grain: bool = False,
-    album: str | os.PathLike[str] | None = None,
-    model: str | os.PathLike[str] | None = None,
-) -> "Capacity":
-    """Bytes, packed, of a file that the key's covers hold by direct coding: the most, and at each stego PSNR in dB.
-
-    In pixels, with `grain` as grain (which changes the same whatever it holds); or in a JPEG file of a `quality`, against
-    the same file without a message, and at most what leaves 30 dB. Measured on the check cover, message 0; others differ
-    a little. Raises CoverError and UsageError.
-    """
-    from csfnns.schemes import Direct, DirectJpeg
-
-    if grain and quality is not None:
-        raise UsageError("Grain is for lossless pictures, not for a JPEG file.", "Give one of them.")
-    scheme = Direct("grain" if grain else "cost") if quality is None else DirectJpeg(quality)
-    found = scheme.capacity(make_cover(key, album=album, model=model).picture, [*psnr, LEAST_JPEG])
-    at = {each: _net(found.at[each]) for each in psnr}
-    return replace(found, most=_net(found.most if quality is None else found.at[LEAST_JPEG]), at=at)
-
-
-def capacity_surviving(
-    key: Key,
-    survive: str | Sequence[str] | None = None,
-    *,
-    album: str | os.PathLike[str] | None = None,
-    model: str | os.PathLike[str] | None = None,
-    device: str = "cpu",
-    progress: "Progress | None" = None,
-) -> int:
-    """Bytes, packed, of a file that survives in the covers of a key of profile robust: JPEG of quality 75 to 95, or what
-    `survive` says as with `hide`.
-
-    Measured on the check cover, message 0, by up to four searches; others differ a little. Raises CoverError, UsageError
-    for another profile, and Cancelled.
-    """
-    check_robust(key.profile, ", ".join(_texts(survive)) or "changes")
-    from csfnns.schemes import NeuralBits
-    from csfnns.search import parse_channel
-
-    scheme = NeuralBits(key.profile, device=device)
-    if survive:
-        scheme = replace(scheme, channel=parse_channel(*_texts(survive)))
-    return _net(scheme.capacity(make_cover(key, album=album, model=model).picture, progress=progress))
-
-
-def capacity_pictures(key: Key, sides: Sequence[tuple[int, int]]) -> dict[tuple[int, int], float]:
-    """PSNR in dB at which a usual photograph of each size (width, height) would arrive, by the trellis decoder.
-
-    After 24 Kodak photographs scaled to several sizes; others differ by some dB. Raises UsageError for another profile.
-    """
-    if key.profile.is_network:
-        reason = f"The profile {key.profile.name!r} sends pictures of one size."
-        raise UsageError(reason, "Make a key of the profile standard.")
-    from csfnns.schemes.trellis import photograph_psnr
-
-    places = 3 * key.profile.width * key.profile.height
-    return {(width, height): photograph_psnr(places, width * height) for width, height in sides}
-
-
+@undisturbed(PictureError)
 def reveal(
     stego: "Source | Hidden",
     key: Key,
     *,
     receiver: str | None = None,
-    message: int | None = None,
-    album: str | os.PathLike[str] | None = None,
-    model: str | os.PathLike[str] | None = None,
+    covers: Place | None = None,
     denoise: bool | None = None,
-    ledger: Ledger | None = None,
-) -> Revealed | RevealedFile:
-    """Reveal what is hidden in a stego picture for the key's receiver: a picture, or a file.
+) -> Revealed:
+    """Reveal what a stego holds for the owner of the key: a picture, a file or text.
 
-    Both have `message`, `receiver`, `picture` and `save`. The cover is recognised among the numbers that may come next
-    and those known before; `message` names the number outright. `denoise` takes the noise out of a picture; None: with
-    profiles where that was measured to help (denoise.py). Raises NoMessageError when there is nothing for this key,
-    DamagedError when it cannot be read any more, PictureError, UsageError, CoverError and LedgerError.
+    Args:
+        stego: A path, the bytes of a file, an array uint8 (H, W, 3), a Pillow image, or the result of `hide`.
+        key: Key of a conversation, of a receiver or of the sender, who can also read their own messages.
+        receiver: Whose part of a message to several, with the sender's key; the first one by default.
+        covers: Folder of the album, or folder, file or name of the model, for keys whose covers come from one.
+        denoise: Whether to remove noise from the picture of a network; None: where that was measured to help.
+
+    Raises:
+        NoMessageError: Where there is nothing for this key.
+        DamagedError: Where what there was cannot be read any more.
+        CsfnnsError: PictureError, UsageError and CoverError as well.
     """
-    arrived = _arrived(stego)
-    picture = arrived.picture
-    name = _one_receiver(receiver, key)
-    size = key.profile.height, key.profile.width
-    if picture.shape[:2] != size and key.profile.decoder != "robust":
-        raise NoMessageError(
-            f"The picture has {picture.shape[1]}x{picture.shape[0]} pixels, this key's have"
-            f" {key.profile.width}x{key.profile.height}.",
-            "Use the picture as it was sent, not cut or scaled, and the key that belongs to it.",
-        )
-    if denoise:
-        require("network", "The denoiser")
-    from csfnns.denoise import denoise as without_noise
-    from csfnns.denoise import helps
-    from csfnns.payloads.file import File
-
-    _check_wrong_keys_show(key.profile)
-    generator = _generator(key.profile, album, model)
-    ledger = ledger or Ledger()
-    numbers = candidate_numbers(key, ledger, generator) if message is None else [check_message(message)]
-    resembling = []
-    # Covers of one style can resemble each other, so the first that does need not be the one.
-    for number in resembling_covers(fit(picture, *size), key, generator, numbers):
-        resembling.append(number)
-        found = look(arrived, generator(key.cover, number), key.profile, seeds_of(key, name, number))
-        if found is None:
-            continue
-        ledger.mark_seen(key.id, name, number)
-        if isinstance(found, File):
-            return RevealedFile(found.content, found.name, found.kind, number, name)
-        if not key.profile.is_network:
-            return Revealed(found.grid, number, name, found.expected_psnr, found.unchanged, False)
-        denoised = helps(key.profile) if denoise is None else denoise
-        grid = without_noise(found.grid, found.expected_psnr) if denoised else found.grid
-        return Revealed(restore(grid, found.shape), number, name, found.expected_psnr, True, denoised)
-    raise nothing_found(arrived, key.profile, resembling, name, window_of(generator))
+    return receive(stego, key, receiver=receiver, covers=covers, denoise=denoise)
 
 
-def make_cover(
+@undisturbed(SearchError)
+def capacity(
     key: Key,
-    message: int = 0,
+    psnr: Sequence[float] = (50, 55, 60, 65),
     *,
-    album: str | os.PathLike[str] | None = None,
-    model: str | os.PathLike[str] | None = None,
-) -> Cover:
-    """Cover of a message. That of message 0 is never sent: both ends make it and compare fingerprints.
+    method: "str | Method" = "direct",
+    covers: Place | None = None,
+) -> "Capacity":
+    """Bytes of a file for one receiver by a method for bytes: the most, and at each stego PSNR in dB.
 
-    Raises CoverError, and UsageError for a number that cannot be.
+    Measured on the check cover; other covers differ a little. With "grain", the stego changes the same whatever it holds.
+    Of a JPEG file, the PSNR is that against the same file without a message, and the most leaves 30 dB. Raises
+    CoverError, and UsageError for other methods.
     """
-    if message < 0:
-        raise UsageError(f"There is no message number {message}.", "Numbers start at 0, the check cover.")
-    picture = _generator(key.profile, album, model)(key.cover, message)
+    from csfnns.methods import METHODS
+
+    bound: Any = METHODS.make(method) if isinstance(method, str) else method
+    if not isinstance(bound, Direct | Jpeg):
+        raise UsageError(f"method must be direct, grain or jpeg, got {bound.name!r}.")
+    found = bound.capacity(check_cover(key, covers=covers).picture, [*psnr, LEAST_JPEG])
+    at = {each: _net(found.at[each]) for each in psnr}
+    most = found.at[LEAST_JPEG] if isinstance(bound, Jpeg) else found.most
+    return replace(found, most=_net(most), at=at)
+
+
+@undisturbed(SearchError)
+def capacity_surviving(
+    key: Key,
+    survive: str | Sequence[str] = (),
+    *,
+    covers: Place | None = None,
+    device: str = "auto",
+    progress: "Progress | None" = None,
+) -> int:
+    """Bytes of a file for one receiver that survive, in the covers of a key of profile robust.
+
+    `survive` and `device` are those of `Robust`. Measured on the check cover by up to four searches; other covers differ
+    a little. Raises CoverError, UsageError for another profile, and Cancelled.
+    """
+    texts = survive if isinstance(survive, str) else tuple(survive)
+    method = Robust(key.profile, survive=texts, device=device)
+    return _net(method.capacity(check_cover(key, covers=covers).picture, progress=progress))
+
+
+@undisturbed(SearchError)
+def capacity_pictures(key: Key, sides: Sequence[tuple[int, int]]) -> dict[tuple[int, int], float]:
+    """PSNR in dB at which a typical photograph of each size (width, height) would arrive, by the trellis method.
+
+    From 24 Kodak photographs scaled to several sizes; others differ by some dB. Raises UsageError for other profiles.
+    """
+    if key.profile.is_network:
+        reason = f"The profile {key.profile.name!r} sends pictures of one size."
+        raise UsageError(reason, "Make a key of the profile standard.")
+    from csfnns.methods.trellis import photograph_psnr
+
+    places = 3 * key.profile.width * key.profile.height
+    return {(width, height): photograph_psnr(places, width * height) for width, height in sides}
+
+
+@undisturbed(CoverError)
+def check_cover(key: Key, *, covers: Place | None = None) -> Cover:
+    """Cover that is never sent: all who have the key make it and compare its fingerprint. Raises CoverError."""
+    picture = make_generator(key.profile, covers)(key.check_link.cover_seed(NO_NONCE))
     return Cover(picture, words(sha256(picture.tobytes()).digest(), 4))
 
 
+@undisturbed(PictureError)
+def cover_of(stego: "Source | Hidden", key: Key, *, covers: Place | None = None) -> Picture:
+    """Cover of a stego, uint8 (H, W, 3), made again from the key and the address in the stego.
+
+    Raises NoMessageError where the stego is not for this key, PictureError and CoverError.
+    """
+    found = find(stego, key)
+    return make_generator(key.profile, covers)(found.route.link.cover_seed(found.nonce))
+
+
+@undisturbed(CoverError)
 def make_decoy(
     key: Key,
     *,
-    out: str | os.PathLike[str] | None = None,
+    out: Place | None = None,
     overwrite: bool = False,
-    album: str | os.PathLike[str] | None = None,
-    model: str | os.PathLike[str] | None = None,
-    ledger: Ledger | None = None,
+    covers: Place | None = None,
 ) -> Decoy:
-    """Make a fresh cover of the key with grain, and nothing in it: what `hide` makes with `grain`, but for
-    the secret (docs/grain.md).
+    """Make a fresh cover with grain and an address, and nothing in it.
 
-    Uses up a message number. Raises KeyFileError for a receiver's key, UsageError, PictureError, CoverError and
-    LedgerError.
+    Without the key, it cannot be told from what `hide` makes with the method "grain" (docs/grain.md). Raises UsageError,
+    PictureError and CoverError.
     """
-    _check_sends(key)
     path = None if out is None else check_output_name(out, overwrite=overwrite)
-    generator = _generator(key.profile, album, model)
-    message = (ledger or Ledger()).claim(key.id)
-    cover = generator(key.cover, message)
-    decoy = Decoy(_with_grain(cover), message)
+    generator = make_generator(key.profile, covers)
+    route = key.route(key.names)
+    nonce = draw_nonce(key, route, generator, b"")
+    cover = generator(route.link.cover_seed(nonce))
+    envelope = Envelope(route.link.address_key(), nonce)
+    picture = Direct("grain").decoy(cover, Seed(os.urandom(SEED_BYTES)), envelope=envelope)
+    decoy = Decoy(picture, message_id(route.link, nonce))
     if path is not None:
         decoy.save(path, overwrite=overwrite)
     return decoy
 
 
+def share_album(key: Key, share: str) -> None:
+    """Restrict this computer to a part of the key's album, such as "1/2", because other ends hide with the key too.
+
+    Raises UsageError, and CoverError after a message with another share.
+    """
+    if key.profile.generator != "folder":
+        raise UsageError("Only a key with an album has shares.", "All other keys hide on any number of computers.")
+    AlbumRegister().take_share(key.id, parse_share(share))
+
+
+@undisturbed(PictureError)
 def add_grain(source: Source) -> Picture:
-    """Any picture with fresh grain of the law that decoys have (docs/grain.md). Raises PictureError."""
-    return _with_grain(read_picture(source))
-
-
-def _with_grain(picture: Picture) -> Picture:
-    from csfnns.schemes import Direct
-
-    return Direct("grain").decoy(picture, Seed(os.urandom(SEED_BYTES)))
-
-
-def _check_recognised(stego: Picture, key: Key, generator: "CoverGenerator", message: int) -> None:
-    """Raise SearchError for a stego in which no receiver would know its cover again."""
-    if not list(resembling_covers(stego, key, generator, [message])):
-        raise SearchError(
-            "The picture would differ so much from its cover that no receiver could tell which one it is.",
-            "Try again: the next message has another cover. Or send less, say a higher --quality, or name the file .png.",
-        )
-
-
-def _check_sends(key: Key) -> None:
-    if key.role == "receiver":
-        hint = "To answer, make a key of your own with 'csfnns key new'."
-        raise KeyFileError("This is a receiver's key: it reveals, and does not hide.", hint)
-
-
-def _generator(
-    profile: Profile, album: str | os.PathLike[str] | None, model: str | os.PathLike[str] | None
-) -> "CoverGenerator":
-    place = None if album is None else Path(album)
-    return make_generator(profile, place, None if model is None else os.fspath(model))
-
-
-def _trellis(
-    profile: Profile, recovered: float | None, stego: float | None, balance: float
-) -> "Trellis | None":
-    """Settings for pictures where a quality was named, else None. Raises UsageError."""
-    if recovered is None and stego is None and balance == 0:
-        return None
-    if profile.is_network:
-        reason = f"A target and a balance go with the profile standard, not {profile.name!r}."
-        raise UsageError(reason, "Set the weight of the secret instead: --beta.")
-    if not -1 <= balance <= 1:
-        raise UsageError(f"balance must be in -1…1, got {balance}.", "0 is the usual one.")
-    from csfnns.schemes.trellis import Quality, Trellis
-
-    if recovered is None and stego is None:
-        usual = Quality()
-        assert usual.recovered is not None
-        assert usual.stego is not None
-        return Trellis(profile, Quality(usual.recovered + _TURN * balance, usual.stego - _TURN * balance))
-    if balance != 0:
-        raise UsageError("A target and a balance do not go together.", "Give one of them.")
-    return Trellis(profile, Quality(recovered, stego, strict=True))
-
-
-def _network(
-    profile: Profile,
-    suffix: str,
-    search: "Search | None",
-    survive: str | Sequence[str] | None,
-    evade: str | Path | Sequence[str | Path],
-    gamma: float | None,
-    device: str,
-    progress: "Progress | None",
-) -> Network:
-    """Way for pictures by a search. Raises UsageError, also where torch is missing."""
-    require("network", f"Hiding a picture with a key of profile {profile.name!r}")
-    from csfnns.schemes import CsFnns
-    from csfnns.search import GAMMA, parse_channel, preset
-
-    usual = preset(profile)
-    found = search or usual
-    texts = _texts(survive)
-    if texts or found.channel is not None:
-        check_robust(profile, " or ".join(texts) or str(found.channel))
-    if profile.decoder == "robust":
-        channel = parse_channel(*texts) if survive is not None else found.channel or usual.channel
-        found = replace(found, channel=channel)
-    check_suffix(profile, suffix, found.channel)
-    networks = _to_evade(evade, gamma, suffix=suffix)
-    if networks:
-        found = replace(found, gamma=gamma or found.gamma or GAMMA)
-    scheme = CsFnns(profile, found, device, networks)
-    return Network(scheme, found.channel, suffix or ".png", progress)
-
-
-def _refuse_network_options(
-    evade: str | Path | Sequence[str | Path], gamma: float | None, search: "Search | None", profile: Profile
-) -> None:
-    """Raise UsageError for options of a search by gradients where there is none."""
-    given = {"--evade": bool(evade), "--gamma": gamma is not None, "search": search is not None}
-    for name, there in given.items():
-        if there:
-            reason = f"{name} needs a search by gradients, which hides pictures with a key of profile paper or robust."
-            raise UsageError(reason, "Leave it out, or make a key with 'csfnns key new --profile robust'.")
-
-
-def _check_fits(way: Pixels | JpegFile | Bits | Network, secrets: Mapping[str, Secret]) -> None:
-    """Raise CapacityError for files that certainly do not fit, so that no message number is used up."""
-    if isinstance(way, Network):
-        return
-    least = [len(each.packed) if each.picture is None else 0 for each in secrets.values()]
-    if not way.has_room(least):
-        raise way.too_much(sum(least))
-
-
-def _to_evade(
-    evade: str | Path | Sequence[str | Path], gamma: float | None, *, suffix: str
-) -> "list[nn.Module]":
-    """Networks that the search shall evade. Raises UsageError."""
-    if not evade:
-        if gamma is not None:
-            hint = "Name one, such as --evade xunet, or leave --gamma out."
-            raise UsageError("--gamma weighs the networks of --evade, and there is none.", hint)
-        return []
-    if gamma is not None and not 0 < gamma < inf:
-        raise UsageError(f"gamma must be above 0, got {gamma}.", "Give one such as 1e-4.")
-    if suffix in JPEG:
-        hint = "Name the file .png or .webp, or leave the networks out."
-        raise UsageError("Networks are evaded by exact pixels, which a JPEG file does not keep.", hint)
-    from csfnns.steganalysis import Deep, find_model
-
-    models = [evade] if isinstance(evade, str | Path) else evade
-    return [Deep.load(find_model(each)).network for each in dict.fromkeys(models)]
-
-
-def _texts(survive: str | Sequence[str] | None) -> list[str]:
-    return [survive] if isinstance(survive, str) else list(survive or [])
-
-
-def _suffix(out: str | os.PathLike[str] | None) -> str:
-    """Of the file to write; "" for none."""
-    return "" if out is None else Path(out).suffix.lower()
+    """Any picture with fresh grain, distributed as that of decoys (docs/grain.md). Raises PictureError."""
+    return Direct("grain").decoy(read_picture(source), Seed(os.urandom(SEED_BYTES)))  # type: ignore[arg-type]
 
 
 def _net(size: int) -> int:
-    """Bytes of a file in so many bytes of data."""
+    """Bytes of a file that fit in `size` bytes of data."""
     return max(size - _FRAME, 0)
-
-
-def _by_receiver(secret: Any, key: Key) -> dict[str, Any]:
-    if isinstance(secret, Mapping):
-        if not secret:
-            raise UsageError("There is no secret to hide.", f"Give one for any of: {', '.join(key.names)}.")
-        return {_one_receiver(name, key): source for name, source in secret.items()}
-    return {_one_receiver(None, key): secret}
-
-
-def _one_receiver(name: str | None, key: Key) -> str:
-    if name is None and len(key.names) > 1:
-        raise UsageError("This key has several receivers.", f"Say which: {', '.join(key.names)}.")
-    if name is not None and name not in key.names:
-        raise UsageError(f"This key holds no receiver {name!r}.", f"It holds: {', '.join(key.names)}.")
-    return name or key.names[0]
-
-
-def _arrived(stego: "Source | Hidden") -> Arrived:
-    if isinstance(stego, Hidden):
-        return Arrived(stego.picture, stego.data if is_jpeg(stego.data) else None)
-    return arrive(stego)
-
-
-def _check_wrong_keys_show(profile: Profile) -> None:
-    """Raise UsageError for the one choice with which a wrong key's noise could pass for a picture."""
-    if profile.weights == "uniform" and not profile.has_header:
-        raise UsageError(
-            f"With weights 'uniform', decoder {profile.decoder!r} makes noise that looks like a picture:"
-            " a receiver could not tell a wrong key.",
-            "Choose other weights. Experiments can use csfnns.schemes, which does not ask.",
-        )
-
-
-__all__ = [
-    "DEFAULT_RECEIVER",
-    "WINDOW",
-    "Arrival",
-    "Cover",
-    "Decoy",
-    "Hidden",
-    "Revealed",
-    "RevealedFile",
-    "Source",
-    "add_grain",
-    "capacity",
-    "capacity_pictures",
-    "capacity_surviving",
-    "hide",
-    "is_picture",
-    "make_cover",
-    "make_decoy",
-    "reveal",
-]

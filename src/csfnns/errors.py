@@ -5,7 +5,6 @@ CsfnnsError                 message + hint; `exit_code` is what the command line
 ├── PictureError      3     a file that is no picture, too large, truncated, or a lossy output name
 ├── KeyFileError      4     a key file or passphrase that is mangled, missing, weak or of the wrong kind
 │   └── WeakPassphraseError
-├── LedgerError       5     message numbers cannot be given out safely
 ├── CoverError        6     no cover: album used up or changed, generator unknown
 ├── CapacityError     7     the payload does not fit
 ├── NoMessageError    8     nothing for this key in this picture
@@ -49,12 +48,6 @@ class KeyFileError(CsfnnsError):
 
 class WeakPassphraseError(KeyFileError):
     """A passphrase that can be guessed."""
-
-
-class LedgerError(CsfnnsError):
-    """Message numbers cannot be given out safely."""
-
-    exit_code = 5
 
 
 class CoverError(CsfnnsError):

@@ -13,6 +13,7 @@ MODULES = {
     "experiments": (*_NETWORK, "matplotlib"),
     "sd": (*_NETWORK, "accelerate", "diffusers", "transformers"),
     "jpeg": ("jpeglib",),
+    "phone": ("pi_heif",),
 }
 """Modules that each extra of pyproject.toml installs."""
 

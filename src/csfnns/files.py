@@ -4,10 +4,27 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 from csfnns.errors import UsageError
 
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+
+
+def own_folder(kind: Literal["config", "data", "cache"]) -> Path:
+    """Folder for what csfnns keeps: CSFNNS_HOME, else the user's of this kind. Raises UsageError where there is no home."""
+    import platformdirs
+
+    home = os.environ.get("CSFNNS_HOME")
+    try:
+        usual = getattr(platformdirs, f"user_{kind}_dir")
+        folder: str = os.path.expanduser(home) if home else usual("csfnns", appauthor=False)
+    except RuntimeError:  # recent versions of platformdirs
+        folder = "~"
+    if folder.startswith("~"):
+        reason = f"There is no home folder for {home or 'this user'}."
+        raise UsageError(reason, "Set CSFNNS_HOME to a folder of yours.")
+    return Path(folder)
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = 0o666, overwrite: bool = False) -> None:
@@ -32,9 +49,7 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o666, overwrite: bool =
     _sync_folder(path.parent)
 
 
-def write_result(
-    path: Path, data: bytes, *, overwrite: bool = True, hint: str = "Choose another place."
-) -> None:
+def write_result(path: Path, data: bytes, *, overwrite: bool = True, hint: str = "Choose another place.") -> None:
     """`write_whole` for a file that the user named. Raises UsageError for a name that is taken or cannot be written."""
     try:
         write_whole(path, data, overwrite=overwrite)

@@ -37,7 +37,7 @@ class Seed:
     def derive(self, label: str) -> "Seed":
         """Seed for one purpose: HKDF-Expand (RFC 5869, SHA-256) with `label` as info.
 
-        Labels are versioned (`csfnns/1/decoder`): a later format never shares a seed with an earlier one.
+        Labels are versioned (`csfnns/2/decoder`): a later format never shares a seed with an earlier one.
         """
         return Seed(HKDFExpand(hashes.SHA256(), SEED_BYTES, label.encode()).derive(self.data))
 

@@ -1,0 +1,1 @@
+"""A message from the payload to a checked file, and back."""
