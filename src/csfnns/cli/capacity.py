@@ -3,85 +3,72 @@
 from typing import Any
 
 from csfnns.cli import options, show
-from csfnns.cli.unlock import Choices, album_for, model_for, unlock
+from csfnns.cli.keys import KeyAccess, resolve_key
+from csfnns.cli.options import declare, option
 
 _LEVELS = (65.0, 60.0, 55.0, 50.0)
 _JPEG_LEVELS = (50.0, 45.0, 40.0)
 _SIDES = ((640, 480), (1280, 960), (2000, 1500), (4000, 3000))
+_USUAL = 55.0  # dB of the stego
 _LEAST = 20.0
 
 
+@declare(
+    quality=option("1…100", "Quality of a .jpg that holds a file.", group=options.MORE),
+    survive=options.SURVIVE,
+)
 def capacity(
-    key: options.KeyFile = None,
-    passphrase: options.AskPassphrase = False,
-    passphrase_file: options.PassphraseFile = None,
-    insist: options.Insist = False,
-    profile: options.ProfileName = None,
-    size: options.Size = None,
-    bpp: options.Bpp = None,
-    generator: options.Generator = None,
-    album: options.Album = None,
-    model: options.Model = None,
-    quality: options.Quality = None,
-    survive: options.Survive = None,
-    device: options.SearchDevice = options.Device.auto,
+    access: KeyAccess,
+    quality: int = 90,
+    survive: list[str] | None = None,
+    verbose: options.Verbose = False,
     json: options.AsJson = False,
 ) -> None:
-    """Show how large a file the key's covers hold, how near the stego then stays to its cover, and how pictures arrive.
+    """Show how much a picture of this key holds.
 
-    Measured on the check cover, message 0, for one receiver and a file that does not compress. With a key of profile
-    robust, that is what --exact gives; what survives is found by up to four searches.
+    Measured on the check cover, for one receiver and a file that does not compress; others differ a little. With a key
+    of profile robust, what survives is found by up to four searches.
     """
-    chosen = Choices(profile, size, bpp, generator, album)
-    owner = unlock(key, passphrase, passphrase_file, insist, chosen, json=json)
+    key = resolve_key(access, quiet=json, json=json)
 
-    from csfnns import api
-    from csfnns.ways import QUALITY, check_robust
+    import csfnns
 
-    places: dict[str, Any] = {"album": album_for(owner, album), "model": model_for(owner, model)}
-    robust = owner.profile.decoder == "robust"
-    if survive:
-        check_robust(owner.profile, ", ".join(survive))
-    quality = QUALITY if quality is None else quality
-    compressed = api.capacity(owner, _JPEG_LEVELS, quality=quality, **places)
-    found = api.capacity(owner, _LEVELS, **places)
-    grain = api.capacity(owner, (), grain=True, **places).most
+    covers = access.covers(key)
+    compressed = csfnns.capacity(key, _JPEG_LEVELS, method=csfnns.Jpeg(quality), covers=covers)
+    found = csfnns.capacity(key, _LEVELS, covers=covers)
+    grain = csfnns.capacity(key, (), method="grain", covers=covers).most
+    pictures = {} if key.profile.is_network else csfnns.capacity_pictures(key, _SIDES)
     channels = survive or ["jpeg:75-95"]
-    pictures = {} if owner.profile.is_network else api.capacity_pictures(owner, _SIDES)
     surviving = None
-    if robust:
-        with show.searching(json=json) as progress:
-            where = options.torch_device(device)
-            surviving = api.capacity_surviving(owner, channels, **places, device=where, progress=progress)
+    if survive or key.profile.decoder == "robust":
+        with show.searching(quiet=json) as progress:
+            surviving = csfnns.capacity_surviving(key, channels, covers=covers, progress=progress)
     if json:
-        content: dict[str, Any] = {"message": 0, "bytes_at_db": _by_level(found.at), "most": found.most}
-        content |= {"grain": grain, "jpeg": {"quality": quality, "bytes_at_db": _by_level(compressed.at)}}
-        content |= {
-            "photographs": [{"width": w, "height": h, "psnr": psnr} for (w, h), psnr in pictures.items()]
+        content: dict[str, Any] = {"bytes_at_db": _by_level(found.at), "most": found.most, "grain": grain}
+        content["jpeg"] = {
+            "quality": quality,
+            "bytes_at_db": _by_level(compressed.at),
+            "most": compressed.most,
         }
-        content |= {} if surviving is None else {"survive": {"channels": channels, "most": surviving}}
-        show.as_json(content)
+        content["photographs"] = [{"width": w, "height": h, "psnr": psnr} for (w, h), psnr in pictures.items()]
+        show.as_json(content | ({} if surviving is None else {"survive": {"channels": channels, "most": surviving}}))
         return
-    rows = {show.decibels(level): most for level, most in found.at.items()}
-    rows |= {"at most": found.most, "with --grain, 48.2 dB": grain}
-    rows |= {
-        f".jpg of quality {quality}, {show.decibels(level)}": most for level, most in compressed.at.items()
-    }
     if surviving is not None:
-        rows = {f"{name} (--exact)": most for name, most in rows.items()}
-        rows |= {f"surviving {', '.join(channels)}": surviving}
-    show.table({name: f"{most:>9,} bytes" for name, most in rows.items()})
+        show.text(f"Files of up to {show.size(surviving)} survive {', '.join(channels)}.")
+    clear = show.size(found.at[_USUAL])
+    show.text(f"A .png holds files of up to {show.size(found.most)}, and shows no difference up to {clear}.")
+    if compressed.most:
+        show.text(f"A .jpg of quality {quality} holds files of up to {show.size(compressed.most)}.")
     for (width, height), psnr in pictures.items():
-        fate = (
-            f"arrives {show.clarity(psnr)}, at about {show.decibels(psnr)}"
-            if psnr >= _LEAST
-            else "is too large"
-        )
-        show.text(f"A {width}x{height} photograph {fate}.")
-    show.text(
-        f"Measured on this key's check cover, {owner.profile.width}x{owner.profile.height}; others differ a little. "
-        "Files that compress may be larger; several receivers share the room."
-    )
+        fate = f"arrives {show.clarity(psnr)}" if psnr >= _LEAST else "is too large"
+        figure = f", at about {show.decibels(psnr)}" if verbose and psnr >= _LEAST else ""
+        show.text(f"A {width}x{height} photograph {fate}{figure}.")
+    if not verbose:
+        return
+    rows = {f".png, {show.decibels(level)}": most for level, most in found.at.items()}
+    rows |= {".png, at most": found.most, ".png as grain, 48.2 dB": grain}
+    rows |= {f".jpg of quality {quality}, {show.decibels(level)}": most for level, most in compressed.at.items()}
+    show.table({name: f"{most:>9,} bytes" for name, most in rows.items()})
 
 
 def _by_level(at: dict[float, int]) -> dict[str, int]:

@@ -1,116 +1,267 @@
-"""`csfnns key`: make keys, and look at what is public in them."""
+"""`csfnns key`: make keys and passphrases, and show what is public in a key."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from csfnns.cli import options, show
-from csfnns.cli.unlock import Choices, Sampling, load_key
+from csfnns.cli import options, show, streams
+from csfnns.cli.config import setting
+from csfnns.cli.keys import ask_key_passphrase, ask_new_key_passphrase, choose_profile, load_key
+from csfnns.cli.options import argument, declare, option, parse_settings
+from csfnns.errors import KeyFileError, UsageError
 
 if TYPE_CHECKING:
     from csfnns.keys import Key
-    from csfnns.profile import Diffusion, Profile
+    from csfnns.profile import Profile
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make keys, and look at them.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make keys and passphrases, and show keys.")
+
+_COVERS = "Where the covers come from"
 
 
 @app.command()
+@declare(
+    file=argument("FILE", "Key file to make, such as mine.key; - for standard output."),
+    receiver=option("NAME", "A receiver with a key of their own; repeat for more."),
+    profile=option(
+        "standard|robust|paper",
+        "What it is for: files that are sent unchanged (standard, unless given), pictures that are recompressed on their "
+        "way (robust), the paper's network (paper).",
+    ),
+    size=option("SIDE|WxH", "Size of the pictures, multiples of 16; 512 unless given. Larger ones hold more."),
+    bpp=option("24|6|1.5", "Secret bits per cover pixel of profile paper; 6 unless given.", group=options.MORE),
+    generator=option("abstract|folder|diffusion", "Generator, if neither --album nor --model says it.", group=_COVERS),
+    album=option("DIR", "Folder of pictures that serve as covers. [env var: CSFNNS_COVERS]", group=_COVERS),
+    model=option(
+        "PATH|NAME",
+        "Diffusion model: a folder, a .safetensors or .ckpt file, or a name on the Hugging Face hub. "
+        "[env var: CSFNNS_COVERS]",
+        group=_COVERS,
+    ),
+    prompt=option("TEXT", "What the model draws, Campus unless given; the key picks one.", group=_COVERS),
+    settings=option(
+        "NAME=VALUE",
+        "Setting of the model: steps=50, guidance=7.5, scheduler=LCMScheduler (a class of diffusers instead of the "
+        "model's own), device=cpu or cuda (at both ends).",
+        "--set",
+        group=_COVERS,
+    ),
+    protect=option(
+        None,
+        "Encrypt the file under a passphrase, which is asked for. [env var: CSFNNS_KEY_PASSPHRASE]",
+        "--protect",
+    ),
+    allow_weak=option(None, "Accept a weak passphrase.", "--allow-weak", group=options.MORE),
+)
 def new(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Key file to make, such as mine.key.")],
-    receiver: Annotated[
-        list[str] | None,
-        typer.Option("--receiver", metavar="NAME", help="A receiver with a key of his own; repeat for more."),
-    ] = None,
-    profile: options.ProfileName = None,
-    size: options.Size = None,
-    bpp: options.Bpp = None,
-    generator: options.Generator = None,
-    album: options.Album = None,
-    model: options.Model = None,
-    prompt: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--prompt",
-            metavar="TEXT",
-            help="What the model draws, Campus unless given; the key picks of several.",
-        ),
-    ] = None,
-    sampling_steps: Annotated[
-        int | None, typer.Option(metavar="N", help="Steps of the model, 50 unless given.")
-    ] = None,
-    guidance: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="How closely the model keeps to the prompt, 7.5 unless given."),
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Class of diffusers instead of the model's own, e.g. LCMScheduler."
-        ),
-    ] = None,
-    device: Annotated[
-        options.Device,
-        typer.Option(help="Where the model runs, at both ends; auto is cuda where there is one."),
-    ] = options.Device.auto,
+    file: Path,
+    receiver: list[str] | None = None,
+    profile: str | None = None,
+    size: str | None = None,
+    bpp: str | None = None,
+    generator: str | None = None,
+    album: Path | None = None,
+    model: str | None = None,
+    prompt: list[str] | None = None,
+    settings: list[str] | None = None,
+    protect: bool = False,
+    allow_weak: bool = False,
     json: options.AsJson = False,
 ) -> None:
     """Make a key. An existing file is never replaced.
 
-    Without --receiver, sender and receiver share the one file. With receivers, each gets their own file, such as
-    team.bob.key next to team.key, that reveals what is hidden for them and nothing else.
-    """
-    from csfnns.keys import Key, receiver_path
+    \b
+    csfnns key new mine.key
+    csfnns key new team.key --receiver bob --receiver carol
+    csfnns key new phone.key --profile robust
 
-    if generator == "diffusion" and not json:
-        show.note("Making a reference picture with the model: seconds on a GPU, minutes without.")
-    sampling = Sampling(model, prompt, sampling_steps, guidance, scheduler, device.value)
-    chosen = Choices(profile, size, bpp, generator, album, sampling).make_profile()
+    Without --receiver, both ends hide and reveal with copies of the one file. With receivers, each gets a file of their
+    own, such as team.bob.key next to team.key, which reveals what is hidden for them and hides answers to the sender.
+    --protect protects FILE alone: receivers protect theirs with 'csfnns key protect'.
+    """
+    from csfnns.keys import Key, receiver_path, render_key
+
+    to_stdout = str(file) == streams.STANDARD
+    if to_stdout and (json or receiver):
+        raise UsageError("Standard output takes one key and nothing else.", "Name a file, such as mine.key.")
+    if model is None and generator == "diffusion":
+        model = setting("covers")
+    types = {"steps": "int", "guidance": "float", "scheduler": "str", "device": "str"}
+    sampling = parse_settings(settings or [], types, "A model")
+    if prompt:
+        sampling["prompts"] = prompt
+    if sampling and model is None:
+        raise UsageError("--prompt and --set go with a diffusion model.", "Give --model PATH|NAME.")
+
+    def describe(height: int, width: int) -> Any:
+        from csfnns.covers import describe_diffusion
+
+        if not json:
+            show.note("Making a reference picture with the model: seconds on a GPU, minutes without.")
+        return describe_diffusion(model or "", height, width, **sampling)
+
+    chosen = choose_profile(
+        profile, size, bpp=bpp, generator=generator, album=album, describe=describe if model else None
+    )
     key = Key.new(chosen, receiver or ())
-    _check_capacity(key)
-    files = {file: key}
-    for name in receiver or ():
-        files[receiver_path(file, name)] = key.for_receiver(name)
-    _write_all(files)
-    if json:
-        others = {name: str(receiver_path(file, name)) for name in receiver or ()}
-        show.as_json({"file": str(file), "receiver_files": others, **_public(key)})
+    _check_size(key)
+    passphrase = ask_new_key_passphrase(allow_weak=allow_weak) if protect else None
+    others = {name: receiver_path(file, name) for name in receiver or ()}
+    if to_stdout:
+        streams.write(render_key(key, passphrase).encode())
     else:
-        _explain(key, list(files))
+        theirs = {path: (key.for_receiver(name), None) for name, path in others.items()}
+        _write_all({file: (key, passphrase)} | theirs)
+    if chosen.generator == "folder":
+        from csfnns.covers import AlbumRegister
+
+        AlbumRegister().make_writer(key.id)
+    if json:
+        files = {name: str(path) for name, path in others.items()}
+        show.as_json({"file": str(file), "receiver_files": files, **_public(key)})
+    elif others:
+        give = ", ".join(f"{path} to {name}" for name, path in others.items())
+        show.text(f"{file} is yours alone: it hides for {_and(others)}, and reveals their answers.")
+        show.text(f"Give {give}: each in person or over a secure channel.")
+        if protect:
+            show.text("Their files have no passphrase: hand them over, and delete yours.")
+    else:
+        name = "The key" if to_stdout else str(file)
+        show.text(f"{name} hides and reveals, for everyone who has a copy.", stderr=to_stdout)
+        give = "Give a copy to the other end alone, in person or over a secure channel."
+        show.text(give, stderr=to_stdout)
+    if not json:
+        _explain_cost(chosen)
 
 
 @app.command("show")
-def show_key(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Key file.")],
-    json: options.AsJson = False,
-) -> None:
-    """Show what is public in a key file: nothing of it is secret."""
+@declare(file=argument("FILE", "Key file; - for standard input."))
+def show_key(file: Path, json: options.AsJson = False) -> None:
+    """Show what is public in a key file."""
     key = load_key(file, json=json)
     if json:
         show.as_json(_public(key))
         return
-    roles = {"sender": "sender: hides, and reveals", "receiver": "receiver: reveals, and does not hide"}
-    rows = {"id": key.id, "role": roles[key.role], "receivers": ", ".join(key.names)}
-    show.table(rows | _in_words(key.profile))
+    uses = {
+        "conversation": "hides and reveals, at both ends",
+        "sender": f"hides for {_and(key.names)}, and reveals their answers",
+        "receiver": f"reveals what is hidden for {key.owner}, and hides answers",
+    }
+    profile = key.profile
+    covers = f"{profile.width}x{profile.height}, {profile.generator}"
+    show.table({"id": key.id, "use": uses[key.role], "covers": covers, "profile": _in_words(profile)})
 
 
-def _check_capacity(key: "Key") -> None:
-    """Refuse now what no picture could ever be hidden with. Raises CapacityError."""
+@app.command()
+@declare(
+    file=argument("FILE", "Key file."),
+    allow_weak=option(None, "Accept a weak passphrase.", "--allow-weak"),
+)
+def protect(file: Path, allow_weak: bool = False, json: options.AsJson = False) -> None:
+    """Encrypt a key file under a passphrase, or under another one.
+
+    The passphrase is typed, or taken from CSFNNS_KEY_PASSPHRASE; of a file that is protected already, that is the old
+    one. Every command that reads the file then needs it. Nobody can help where it is lost. Copies of the file, and what
+    a disk keeps of deleted ones, stay unprotected.
+    """
+    from csfnns.keys import change_passphrase
+
+    asked = False
+
+    def old() -> str:
+        nonlocal asked
+        asked = True
+        return ask_key_passphrase()
+
+    change_passphrase(file, old, new=lambda: ask_new_key_passphrase(allow_weak=allow_weak, typed=asked))
+    _say(file, protected=True, json=json)
+
+
+@app.command()
+@declare(file=argument("FILE", "Key file."))
+def unprotect(file: Path, json: options.AsJson = False) -> None:
+    """Remove the passphrase of a key file."""
+    from csfnns.keys import change_passphrase
+
+    change_passphrase(file, ask_key_passphrase)
+    _say(file, protected=False, json=json)
+
+
+@app.command()
+@declare(words=option("N", "Words, 6 to 16."))
+def phrase(words: int = 6, json: options.AsJson = False) -> None:
+    """Make a passphrase of random words. Each has 16 random bits."""
+    from csfnns.keys import make_phrase
+
+    made = make_phrase(words)
+    if json:
+        show.as_json({"phrase": made, "bits": 16 * words})
+        return
+    show.text(made)
+    show.note(f"{16 * words} random bits. Both ends use it with --passphrase; nothing is stored.")
+
+
+@app.command()
+@declare(
+    file=argument("FILE", "Key file of a key with an album."),
+    part=argument("I/N", "Part of the album, such as 1/2."),
+)
+def share(file: Path, part: str, json: options.AsJson = False) -> None:
+    """Restrict this computer to a part of the key's album.
+
+    No picture of an album may carry two messages. Without shares, only the computer that made the key hides with it;
+    with them, each hides in its own part. All other keys hide on any number of computers and need no shares.
+    """
+    import csfnns
+
+    csfnns.share_album(load_key(file, json=json), part)
+    if json:
+        show.as_json({"file": str(file), "share": part})
+    else:
+        show.text(f"This computer hides with {file} in pictures of share {part} alone.")
+
+
+def _say(file: Path, *, protected: bool, json: bool) -> None:
+    if json:
+        show.as_json({"file": str(file), "protected": protected})
+    else:
+        about = "A passphrase protects" if protected else "No passphrase protects"
+        show.text(f"{about} {file} now.")
+
+
+def _check_size(key: "Key") -> None:
+    """Raise UsageError for covers too small for what the profile carries, and CapacityError for any picture."""
+    from csfnns.methods.robust import LEAST_SIDE
     from csfnns.payloads import make_codec
 
+    if key.profile.decoder == "robust" and min(key.profile.width, key.profile.height) < LEAST_SIDE:
+        size = f"{key.profile.width}x{key.profile.height}"
+        hint = "In smaller ones the address takes too much from the message."
+        raise UsageError(f"size must be at least {LEAST_SIDE}x{LEAST_SIDE} with profile robust, got {size}.", hint)
     if key.profile.is_network:
-        make_codec(key.profile, key.header_seed(key.names[0], 1))
+        make_codec(key.profile, key.check_link.header_seed(bytes(16)))
 
 
-def _write_all(files: "dict[Path, Key]") -> None:
-    """Write every key file, or none."""
+def _explain_cost(profile: "Profile") -> None:
+    """Say what a key needs that is refused unless the settings allow it."""
+    from csfnns.keys import check_cost
+
+    try:
+        check_cost(profile, "It")
+    except KeyFileError as error:
+        show.note(f"{error.message} Both ends need: csfnns config set allow_large yes.")
+
+
+def _write_all(files: "dict[Path, tuple[Key, str | None]]") -> None:
+    """Write every key file with its passphrase, or none."""
     from csfnns.keys import write_key
 
     written: list[Path] = []
     try:
-        for file, key in files.items():
-            write_key(key, file)
+        for file, (key, passphrase) in files.items():
+            write_key(key, file, passphrase)
             written.append(file)
     except BaseException:
         for file in written:
@@ -118,43 +269,18 @@ def _write_all(files: "dict[Path, Key]") -> None:
         raise
 
 
-def _explain(key: "Key", files: Sequence[Path]) -> None:
-    sender, *others = files
-    if others:
-        show.text(f"{sender}: yours; it hides and reveals for every receiver")
-        for name, file in zip(key.names, others, strict=True):
-            show.text(f"{file}: give it to {name} alone")
-    else:
-        show.text(
-            f"{sender}: your key. Anyone who has it can reveal your messages. Give the receiver a copy."
-        )
-    show.table({"id": key.id} | _in_words(key.profile))
-    show.text("Hand keys over in person or over a secure channel, never together with the pictures.")
-    show.text("Then run 'csfnns cover -k FILE' at both ends: matching words mean matching covers.")
-    show.text("Use 'csfnns key show FILE' to see the receiver.")
+def _and(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
-def _in_words(profile: "Profile") -> dict[str, str]:
-    covers = f"{profile.width}x{profile.height}, generator {profile.generator}"
-    rows = {"profile": f"{profile.name}, version {profile.version}", "covers": covers}
-    if profile.is_network:
-        height, width = profile.secret_size
-        rows["secrets"] = f"{profile.bpp} bits a cover pixel, carried as {width}x{height}"
-        rows["decoder"] = f"{profile.decoder}, {profile.channels} channels, {profile.weights} weights"
-    else:
-        rows["decoder"] = profile.decoder
-    if profile.diffusion is not None:
-        rows |= _drawing_in_words(profile.diffusion)
-    return rows | ({"album": profile.album} if profile.album else {})
-
-
-def _drawing_in_words(diffusion: "Diffusion") -> dict[str, str]:
-    rows = {"prompts": " | ".join(diffusion.prompts)}
-    rows["drawn in"] = f"{diffusion.steps} steps of {diffusion.scheduler}, guidance {diffusion.guidance}"
-    rows["drawn with"] = ", ".join(diffusion.environment)
-    return rows | {"model": ", ".join(diffusion.model)}
+def _in_words(profile: "Profile") -> str:
+    if not profile.is_network:
+        return f"{profile.name}, decoder {profile.decoder}"
+    network = f"{profile.channels} channels, {profile.weights} weights, {profile.bpp} bits per cover pixel"
+    return f"{profile.name}, decoder {profile.decoder}, {network}"
 
 
 def _public(key: "Key") -> dict[str, Any]:
-    profile = key.profile.model_dump()
-    return {"id": key.id, "role": key.role, "receivers": list(key.names), "profile": profile}
+    about = {"id": key.id, "role": key.role, "owner": key.owner, "names": list(key.names)}
+    return about | {"profile": key.profile.model_dump()}

@@ -2,14 +2,13 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from csfnns.cli import options, show
+from csfnns.cli import options, show, streams
+from csfnns.cli.options import argument, declare, option
 
 if TYPE_CHECKING:
-    from csfnns.picture import Picture
+    from csfnns.images.io import Picture
 
 
 class Network(StrEnum):
@@ -20,32 +19,33 @@ class Network(StrEnum):
     squeeze = "squeeze"
 
 
+@declare(
+    a=argument("PICTURE", "Any picture; - for standard input."),
+    b=argument("PICTURE", "Another of the same size."),
+    residual=option("FILE", "Write ten times the difference on grey, .png or .webp."),
+    lpips=option("alex|vgg|squeeze", "Also LPIPS, with weights in CSFNNS_LPIPS's folder."),
+)
 def measure(
-    a: Annotated[str, typer.Argument(metavar="PICTURE", help="Any picture.")],
-    b: Annotated[str, typer.Argument(metavar="PICTURE", help="Another of the same size.")],
-    residual: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write ten times the difference on grey: .png or .webp."),
-    ] = None,
-    lpips: Annotated[
-        Network | None,
-        typer.Option(metavar="alex|vgg|squeeze", help="Also LPIPS, with weights in CSFNNS_LPIPS's folder."),
-    ] = None,
-    overwrite: options.Overwrite = False,
+    a: str,
+    b: str,
+    residual: Path | None = None,
+    lpips: Network | None = None,
+    force: options.Force = False,
     json: options.AsJson = False,
 ) -> None:
-    """Tell how far two pictures are apart."""
-    from csfnns import measure as figures
-    from csfnns.output import check_output_name, write_picture
-    from csfnns.picture import read_picture
+    """Compare two pictures of one size."""
+    streams.check_inputs(a, b)
+    from csfnns.images import metrics as figures
+    from csfnns.images.io import read_picture
+    from csfnns.images.output import check_output_name, write_picture
 
     if residual is not None:
-        check_output_name(residual, overwrite=overwrite, inputs=[a, b])
-    first, second = read_picture(a), read_picture(b)
+        check_output_name(residual, overwrite=force, inputs=[a, b])
+    first, second = read_picture(streams.source(a)), read_picture(streams.source(b))
     result = figures.compare(first, second)
     perceptual = {} if lpips is None else _lpips(first, second, lpips)
     if residual is not None:
-        write_picture(figures.residual(first, second), residual, overwrite=overwrite)
+        write_picture(figures.residual(first, second), residual, overwrite=force)
     if json:
         written = {} if residual is None else {"residual": str(residual)}
         show.as_json(show.figures_json(result) | perceptual | written)
@@ -61,8 +61,8 @@ def measure(
 
 
 def _lpips(a: "Picture", b: "Picture", network: Network) -> dict[str, Any]:
-    """LPIPS for programs: null and the reason where it can't be told."""
-    from csfnns.lpips import Missing, lpips
+    """LPIPS for programs: null and the reason where there is none."""
+    from csfnns.images.lpips import Missing, lpips
 
     value = lpips(a, b, network.value)
     content: dict[str, Any] = {"lpips_network": network.value}

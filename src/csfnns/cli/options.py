@@ -1,22 +1,17 @@
-"""Options that several commands share, so that they read the same everywhere."""
+"""Options: how functions become commands, and the options that several commands share."""
 
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, TypeAlias
+from functools import wraps
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
 from csfnns.errors import UsageError
 
-_KEY = "The key and its passphrase"
-_PROFILE = "Profile of a passphrase's key: the same at both ends"
-
-
-class As(StrEnum):
-    """What a secret is taken for."""
-
-    file = "file"
-    picture = "picture"
+MORE = "More"
 
 
 class Device(StrEnum):
@@ -27,97 +22,89 @@ class Device(StrEnum):
     auto = "auto"
 
 
-KeyFile: TypeAlias = Annotated[
-    Path | None, typer.Option("--key", "-k", metavar="FILE", help="Key file. [env var: CSFNNS_KEY]")
-]
-AskPassphrase: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--passphrase", help="Ask for a passphrase instead of a key file. [env var: CSFNNS_PASSPHRASE]"
-    ),
-]
-PassphraseFile: TypeAlias = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Passphrase: the first line of this file.")
-]
-Insist: TypeAlias = Annotated[bool, typer.Option("--insist", help="Accept a weak passphrase.")]
-
-ProfileName: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--profile", metavar="standard|robust|paper", help="Decoder family; standard unless given."),
-]
-Size: TypeAlias = Annotated[
-    str | None,
-    typer.Option(metavar="SIDE|WxH", help="Pixels of the covers: 512 or 768x512; multiples of 16."),
-]
-Bpp: TypeAlias = Annotated[
-    str | None,
-    typer.Option(metavar="24|6|1.5", help="Secret bits a cover pixel, with profile paper; robust has 1.5."),
-]
-Generator: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="abstract|folder|diffusion", help="Where covers come from: grown, an album, or a model."
-    ),
-]
-Album: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Album of covers, for generator folder. [env var: CSFNNS_ALBUM]"),
-]
-Model: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PATH|NAME",
-        help="Model of covers, for generator diffusion: a folder, a .safetensors or .ckpt file, or a name on the "
-        "Hugging Face hub. [env var: CSFNNS_MODEL]",
-    ),
-]
-
-PictureOut: TypeAlias = Annotated[
-    Path, typer.Option("--out", "-o", metavar="FILE", help="Picture to write: .png, .webp or .jpg.")
-]
-SecretOut: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--out",
-        "-o",
-        metavar="FILE|FOLDER",
-        help="File to write: .png or .webp for a picture. In a folder, it is called as the sender called it.",
-    ),
-]
-Survive: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="CHANNEL",
-        help="What the picture shall survive, with a key of profile robust: jpeg:75-95 (unless given), jpeg:90, "
-        "noise:2, resize:0.5, mismatch:0.05; a+b for one after another. Several times: any of them.",
-    ),
-]
-Quality: TypeAlias = Annotated[
-    int | None, typer.Option(metavar="1…100", help="Of a .jpg that holds a file; 90 unless given.")
-]
-SearchDevice: TypeAlias = Annotated[
-    Device, typer.Option("--device", help="Where the search runs; auto is cuda where there is one.")
-]
-Overwrite: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Force: TypeAlias = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists.")]
+Verbose: TypeAlias = Annotated[bool, typer.Option("--verbose", "-v", help="Show figures, too.")]
+Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but warnings and errors.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Show the result as JSON.")]
 
 
-def torch_device(device: Device) -> str:
-    """Name of a device for torch."""
-    if device is not Device.auto:
-        return device.value
-    from csfnns.extras import has
+def option(metavar: str | None, help: str, *names: str, group: str | None = None) -> Any:
+    """Option of `declare`; those of a group are shown by --help-all alone."""
+    return typer.Option(*names, metavar=metavar, help=help, rich_help_panel=group)
 
-    if not has("network"):
-        return "cpu"  # whatever needs more says so
-    import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def argument(metavar: str, help: str) -> Any:
+    """Argument of `declare`."""
+    return typer.Argument(metavar=metavar, help=help)
+
+
+SURVIVE = option(
+    "CHANNEL",
+    "What the picture must survive, with a key of profile robust: jpeg:75-95 (unless given), jpeg:90, noise:2, "
+    "resize:0.5, mismatch:0.05; a+b for one after another. Several times: any of them.",
+    group=MORE,
+)
+
+
+def declare(**declared: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Turn a function into a command whose parameters are the options and arguments declared by their names.
+
+    A parameter whose type is a dataclass stands for its fields, which its OPTIONS declare.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        parameters: list[inspect.Parameter] = []
+        groups: dict[str, Any] = {}
+
+        def add(name: str, kind: Any, default: Any, declaration: Any) -> None:
+            kind = kind if declaration is None else Annotated[kind, declaration]
+            parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind))
+
+        for name, each in inspect.signature(function, eval_str=True).parameters.items():
+            if is_dataclass(each.annotation):
+                groups[name] = each.annotation
+                for field in fields(each.annotation):
+                    add(field.name, field.type, field.default, groups[name].OPTIONS[field.name])
+            else:
+                add(name, each.annotation, each.default, declared.get(name))
+
+        @wraps(function)
+        def run(**given: Any) -> None:
+            for name, kind in groups.items():
+                given[name] = kind(**{each.name: given.pop(each.name) for each in fields(kind)})
+            function(**given)
+
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": None}
+        return run
+
+    return decorate
 
 
 def parse_size(text: str) -> tuple[int, int]:
     """Width and height of "512" or "768x512". Raises UsageError."""
     sides = text.lower().split("x")
     if len(sides) > 2 or not all(side.isascii() and side.isdigit() and len(side) < 6 for side in sides):
-        raise UsageError(f"{text!r} is no size.", "Give one side, 512, or width and height, 768x512.")
+        reason = f"size must be like 512 or 768x512, got {text!r}."
+        raise UsageError(reason, "Give one side, or width and height.")
     return int(sides[0]), int(sides[-1])
+
+
+def parse_settings(texts: Iterable[str], types: Mapping[str, str], owner: str) -> dict[str, Any]:
+    """Settings NAME=VALUE in the types of their fields, such as "int | None". Raises UsageError."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set needs NAME=VALUE, got {text!r}.", "An example: --set quality=80.")
+        if name not in types:
+            hint = f"It has: {', '.join(types)}." if types else "It has none."
+            raise UsageError(f"{owner} has no setting {name!r}.", hint)
+        kind = types[name]
+        try:
+            found[name] = int(value) if "int" in kind else float(value) if "float" in kind else value
+        except ValueError:
+            raise UsageError(f"{name} must be a number, got {value!r}.", f"An example: --set {name}=10.") from None
+        if "tuple" in kind:
+            found[name] = tuple(value.split(","))
+    return found

@@ -1,172 +1,178 @@
-"""`csfnns reveal`, and `csfnns cover`, with which both ends see that they have the same key."""
+"""`csfnns reveal`."""
 
 import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from csfnns.cli import options, show
-from csfnns.cli.unlock import Choices, album_for, model_for, unlock
-from csfnns.errors import PictureError, UsageError
+from csfnns.cli import options, show, streams
+from csfnns.cli.keys import KeyAccess, resolve_key
+from csfnns.cli.options import argument, declare, option
+from csfnns.errors import Cancelled, CsfnnsError, NoMessageError, PictureError
 
 if TYPE_CHECKING:
-    from csfnns.api import Revealed, RevealedFile
+    from csfnns import Key, Revealed
 
 
+@declare(
+    pictures=argument("PICTURE", "Pictures as they were sent; - for standard input."),
+    out=option(
+        "FILE|FOLDER",
+        "Where to write; - for standard output. By default text is shown, and a file named as its sender named it. That "
+        "name, in a folder too, replaces nothing.",
+        "--out",
+        "-o",
+    ),
+    receiver=option("NAME", "Whose part of a message to several, with the sender's key.", group=options.MORE),
+    denoise=option(
+        None,
+        "Remove a network's noise; by default where it helps.",
+        "--denoise/--no-denoise",
+        group=options.MORE,
+    ),
+)
 def reveal(
-    stego: Annotated[str, typer.Argument(metavar="PICTURE", help="Picture as it was sent.")],
-    out: options.SecretOut,
-    key: options.KeyFile = None,
-    passphrase: options.AskPassphrase = False,
-    passphrase_file: options.PassphraseFile = None,
-    insist: options.Insist = False,
-    profile: options.ProfileName = None,
-    size: options.Size = None,
-    bpp: options.Bpp = None,
-    generator: options.Generator = None,
-    album: options.Album = None,
-    model: options.Model = None,
-    receiver: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Whose secret, if the key has several receivers.")
-    ] = None,
-    message: Annotated[
-        int | None, typer.Option(metavar="N", help="Number of the message; found by itself unless given.")
-    ] = None,
-    denoise: Annotated[
-        bool | None,
-        typer.Option(
-            "--denoise/--no-denoise", help="Take noise out of the picture; where it helps, unless said."
-        ),
-    ] = None,
-    overwrite: options.Overwrite = False,
+    pictures: list[str],
+    access: KeyAccess,
+    out: str | None = None,
+    receiver: str | None = None,
+    denoise: bool | None = None,
+    force: options.Force = False,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
     json: options.AsJson = False,
 ) -> None:
-    """Reveal what is hidden in a picture for this key: a picture, or a file byte for byte.
+    """Reveal what is hidden in a picture for this key.
 
-    A wrong key, a picture without a secret and one too damaged to read end in an error, and nothing is written. What
-    came in a format of its own and shall be a .png or .webp is converted if it was sent as a picture.
+    \b
+    csfnns reveal holiday.png -k mine.key
+    csfnns reveal holiday.png -k mine.key -o secret.png
+    csfnns reveal a.png b.png c.png -k mine.key -o inbox
+
+    A wrong key and a picture without a secret end in an error, and nothing is written. Of several pictures, the others
+    are revealed all the same. A picture that was sent in another format is converted if FILE is a .png or .webp.
     """
-    chosen = Choices(profile, size, bpp, generator, album)
-    owner = unlock(key, passphrase, passphrase_file, insist, chosen, json=json)
+    import csfnns
+    from csfnns.images.output import check_place
 
-    from csfnns import api
-    from csfnns.output import check_place
+    streams.check_output(out, json=json)
+    streams.check_inputs(*pictures, access.key, access.passphrase_file)
+    if out is not None and (len(pictures) > 1 or out.endswith(os.sep)) and not os.path.isdir(out):
+        reason = f"There is no folder {out}."
+        raise PictureError(reason, "Make it first: several pictures, and names that end in /, need one.")
+    key = resolve_key(access, quiet=quiet, json=json)
+    covers, failed = access.covers(key), 0
 
-    if out.endswith(os.sep) and not os.path.isdir(out):
-        raise PictureError(f"There is no folder {out}.", "Make it first, or choose another.")
-    if not os.path.isdir(out):
-        check_place(Path(out), overwrite=overwrite, inputs=[stego])
-    found = api.reveal(
-        stego,
-        owner,
-        receiver=receiver,
-        message=message,
-        album=album_for(owner, album),
-        model=model_for(owner, model),
-        denoise=denoise,
-    )
-    path = Path(out) / found.file_name if os.path.isdir(out) else Path(out)
-    check_place(path, overwrite=overwrite, inputs=[stego])
-    found.save(path, overwrite=overwrite)
-    content = {"file": str(path), "message": found.message, "receiver": found.receiver}
-    if isinstance(found, api.RevealedFile):
-        about = {"name": found.name, "kind": found.kind.name.lower(), "bytes": len(found.content)}
-        about["converted"] = found.is_converted(path)
-        show.as_json(content | about) if json else _explain_file(found, path)
-    elif json:
-        height, width = found.picture.shape[:2]
-        content |= {"width": width, "height": height, "kind": "picture", "unchanged": found.unchanged}
-        show.as_json(content | {"expected_psnr": found.expected_psnr, "denoised": found.denoised})
-    else:
-        _explain(found, path)
-
-
-def cover(
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="Write the check cover here: .png or .webp."),
-    ] = None,
-    key: options.KeyFile = None,
-    passphrase: options.AskPassphrase = False,
-    passphrase_file: options.PassphraseFile = None,
-    insist: options.Insist = False,
-    profile: options.ProfileName = None,
-    size: options.Size = None,
-    bpp: options.Bpp = None,
-    generator: options.Generator = None,
-    album: options.Album = None,
-    model: options.Model = None,
-    decoy: Annotated[
-        bool,
-        typer.Option(
-            "--decoy",
-            help="Write a fresh cover with grain that hides nothing, to send among those that do.",
-        ),
-    ] = False,
-    overwrite: options.Overwrite = False,
-    json: options.AsJson = False,
-) -> None:
-    """Show the fingerprint of the key's check cover, in words; or make a decoy.
-
-    Both ends do this once and compare the words, on the phone for instance: the same words mean the same covers
-    (cover key, size and generator). 'csfnns key show' names the receiver. The check cover is message 0, never sent.
-
-    A decoy uses up a message number, and cannot be told from what 'csfnns hide --grain' writes without the key.
-    """
-    chosen = Choices(profile, size, bpp, generator, album)
-    owner = unlock(key, passphrase, passphrase_file, insist, chosen, json=json)
-
-    from csfnns import api
-    from csfnns.output import check_output_name, write_picture
-
-    places: dict[str, Any] = {"album": album_for(owner, album), "model": model_for(owner, model)}
-    if decoy:
-        if out is None:
-            raise UsageError("A decoy is a file to send.", "Name it: -o FILE.")
-        made = api.make_decoy(owner, out=out, overwrite=overwrite, **places)
+    def one(picture: str) -> None:
+        typed = None if out in (None, streams.STANDARD) or os.path.isdir(str(out)) else Path(str(out))
+        if typed is not None:
+            check_place(typed, overwrite=force, inputs=[picture])
+        stego = streams.source(picture)
+        try:
+            found = csfnns.reveal(stego, key, receiver=receiver, covers=covers, denoise=denoise)
+        except NoMessageError as error:
+            raise _with_size(error, stego, key) if access.by_passphrase else error from None
+        path = _write(found, out, typed, overwrite=force)
         if json:
-            show.as_json({"file": str(out), "message": made.message})
-        else:
-            show.text(f"{out}: message {made.message}, which hides nothing")
-        return
-    if out is not None:
-        check_output_name(out, overwrite=overwrite)
-    check = api.make_cover(owner, **places)
-    if out is not None:
-        write_picture(check.picture, out, overwrite=overwrite)
-    if json:
-        file = None if out is None else str(out)
-        show.as_json({"fingerprint": check.fingerprint, "message": 0, "file": file})
-        return
-    show.text(check.fingerprint)
-    show.text("The other end must get the same words. Never send this cover with a secret in it.")
+            show.as_json({"picture": picture, **_as_json(found, path)})
+            return
+        if not quiet:
+            _explain(found, path, verbose=verbose)
+        if path is None and out is None:
+            _show_text(found.text)
+
+    for picture in pictures:
+        try:
+            one(picture)
+        except CsfnnsError as error:
+            if len(pictures) == 1 or isinstance(error, Cancelled):
+                raise
+            show.error(error, json=json, picture=picture)
+            failed = failed or error.exit_code
+    if failed:
+        raise typer.Exit(failed)
 
 
-def _explain_file(found: "RevealedFile", path: Path) -> None:
-    where = f"message {found.message} for {found.receiver}"
-    if found.is_converted(path):
+def _write(found: "Revealed", out: str | None, typed: Path | None, *, overwrite: bool) -> Path | None:
+    """Write what was revealed to where it belongs; None where that is standard output."""
+    from csfnns.images.output import encode_picture
+
+    if out == streams.STANDARD:
+        streams.write(encode_picture(found.picture, ".png") if found.content is None else found.content)
+        return None
+    if typed is not None:
+        return found.save(typed, overwrite=overwrite)
+    if out is None and found.kind == "text":
+        return None
+    path = Path(out or ".") / found.file_name  # the sender's name: it replaces nothing
+    if os.path.lexists(path):
+        raise PictureError(f"{path} already exists.", "Name another file or folder: -o FILE.")
+    return found.save(path)
+
+
+def _with_size(error: NoMessageError, stego: Any, key: "Key") -> NoMessageError:
+    """The error with the option that a passphrase of covers of this size needs."""
+    from csfnns.images.io import picture_size
+
+    height, width = picture_size(stego)
+    if (width, height) == (key.profile.width, key.profile.height) or width % 16 or height % 16:
+        return error
+    hint = f"If it was made with the passphrase and this size, add --size {width}x{height}. {error.hint}"
+    return NoMessageError(error.message, hint)
+
+
+def _show_text(text: str) -> None:
+    """Print text as it was sent; on a terminal, without what would control it."""
+    if sys.stdout.isatty():
+        text = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    typer.echo(text)
+
+
+def _as_json(found: "Revealed", path: Path | None) -> dict[str, Any]:
+    file = None if path is None else str(path)
+    content: dict[str, Any] = {"file": file, "kind": found.kind, "message": found.id, "name": found.name}
+    content |= {"receiver": found.receiver, "author": found.author}
+    content["sent"] = None if found.sent is None else found.sent.isoformat()
+    if found.content is not None:
+        content |= {"bytes": len(found.content), "converted": path is not None and found.is_converted(path)}
+    if found.kind == "text" and path is None:
+        content["text"] = found.text
+    if found.kind == "picture":
         height, width = found.picture.shape[:2]
-        show.text(f"{path}: {width}x{height}, {where}")
-        show.text(
-            f"Converted from {found.name or 'another format'}; to keep the original format, reveal into a folder."
-        )
+        content |= {"width": width, "height": height, "unchanged": found.unchanged}
+        content |= {"expected_psnr": found.expected_psnr, "denoised": found.denoised}
+    return content
+
+
+def _explain(found: "Revealed", path: Path | None, *, verbose: bool) -> None:
+    """Say what was revealed, on stderr where the secret itself goes to stdout."""
+    converted = path is not None and found.is_converted(path)
+    sent = "" if found.author in (None, "sender") else f" by {found.author}"
+    sent += "" if found.sent is None else f" on {found.sent.astimezone():%Y-%m-%d at %H:%M}"
+    if found.kind == "picture":
+        height, width = found.picture.shape[:2]
+        what = f"a {width}x{height} picture"
     else:
-        label = "" if found.name in (None, path.name) else f"{found.name}, "
-        show.text(f"{path}: {label}{len(found.content):,} bytes, exactly as sent, {where}")
-
-
-def _explain(found: "Revealed", out: Path) -> None:
-    height, width = found.picture.shape[:2]
-    show.text(f"{out}: {width}x{height}, message {found.message} for {found.receiver}")
+        what = "a text" if found.kind == "text" else show.size(len(found.content or b""))
+    if converted and path is not None:
+        what += "" if found.content is None else f", converted from {found.name or 'another format'}"
+        what += ", as a JPEG of quality 95" if path.suffix.lower() in (".jpg", ".jpeg") else ""
+    elif found.content is not None:
+        what += ", exactly as sent"
+    elif found.unchanged and found.expected_psnr is not None:
+        what += f", {show.clarity(found.expected_psnr)}"
+    if sent:
+        what += sent if what.endswith("sent") else f", sent{sent}"
+    name = "" if path is None else f"{'./' if str(path).startswith('-') else ''}{path}: "
+    lines = [f"Revealed {name}{what}."]
+    if verbose:
+        lines.append(f"Message {found.id} for the {found.receiver}.")
+        if found.expected_psnr is not None:
+            denoised = ", denoised" if found.denoised else ""
+            lines.append(f"Expected PSNR {show.decibels(found.expected_psnr)}{denoised}.")
+    show.lines(lines, stderr=path is None)
     if not found.unchanged:
-        reason = "The stego was changed on its way: this is what is left of the picture."
-        show.warning(f"{reason} Ask for the file as it was written.", json=False)
-    elif found.expected_psnr is None:
-        show.text("Its quality cannot be measured without the original.")
-    else:
-        show.text(
-            f"The picture is {show.clarity(found.expected_psnr)} ({show.decibels(found.expected_psnr)})."
-        )
-    if found.denoised:
-        show.text("The picture was denoised; use --no-denoise to turn this off.")
+        reason = "The picture was changed on its way: this is what is left of the secret."
+        show.warning(f"{reason} Ask for the file as it was written, sent as a file or document.", json=False)

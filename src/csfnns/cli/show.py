@@ -2,7 +2,7 @@
 
 import json as json_format
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,8 @@ from csfnns.errors import CsfnnsError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from csfnns.measure import Figures
-    from csfnns.results import Arrival
+    from csfnns.images.metrics import Figures
+    from csfnns.messages.results import Arrival
     from csfnns.search import Progress
 
 _STEGO = (
@@ -21,28 +21,28 @@ _STEGO = (
     (30, "a close look side by side shows a difference"),
     (-math.inf, "the difference shows"),
 )
-_CLARITY = ((36, "clear"), (31, "good"), (26, "fair"), (-math.inf, "poor"))
+_CLARITY = ((36, "clear"), (31, "in good quality"), (26, "in fair quality"), (-math.inf, "in poor quality"))
 """Words for how a picture arrives, by its PSNR in dB at the original's size."""
 
 
-_METHODS = {
-    "trellis": "by the trellis decoder",
-    "avif": "as AVIF",
-    "network": "by the network",
-    "exact": "exactly",
-}
-
-
 def console(*, stderr: bool = False) -> "Console":
-    """Console that prints text as it is: file names are no markup."""
+    """Console that prints text as it is, wrapped at words on a terminal: file names are no markup."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    screen = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    screen.soft_wrap = not screen.is_terminal
+    return screen
 
 
-def text(line: str = "") -> None:
-    """Print a line of the result."""
-    console().print(line)
+def text(line: str = "", *, stderr: bool = False) -> None:
+    """Print a line of the result; on stderr where the result itself goes to stdout."""
+    console(stderr=stderr).print(line)
+
+
+def lines(content: Iterable[str], *, stderr: bool = False) -> None:
+    """Print several lines like `text`."""
+    for line in content:
+        text(line, stderr=stderr)
 
 
 def as_json(content: Mapping[str, Any]) -> None:
@@ -57,15 +57,20 @@ def print_json(content: Mapping[str, Any], *, stderr: bool) -> None:
     typer.echo(json_format.dumps(content, allow_nan=False), err=stderr)
 
 
-def error(problem: CsfnnsError, *, json: bool) -> None:
-    """Say what is wrong and what to do next."""
+def error(problem: CsfnnsError, *, json: bool, picture: str | None = None) -> None:
+    """Say what is wrong, with which of several pictures, and what to do next."""
     if json:
         kind = type(problem).__name__
-        content = {"kind": kind, "message": problem.message, "hint": problem.hint}
-        print_json({"error": {**content, "exit_code": problem.exit_code}}, stderr=True)
+        content = {
+            "kind": kind,
+            "message": problem.message,
+            "hint": problem.hint,
+            "exit_code": problem.exit_code,
+        }
+        print_json({"error": content} | ({} if picture is None else {"picture": picture}), stderr=True)
         return
     screen = console(stderr=True)
-    screen.print("error:", problem.message, style="red")
+    screen.print("error:", problem.message if picture is None else f"{picture}: {problem.message}", style="red")
     if problem.hint:
         screen.print("hint:", problem.hint)
 
@@ -80,7 +85,7 @@ def warning(message: str, *, json: bool) -> None:
 
 def note(message: str) -> None:
     """Say something that is no part of the result."""
-    console(stderr=True).print(message)
+    text(message, stderr=True)
 
 
 def table(rows: Mapping[str, str]) -> None:
@@ -90,18 +95,25 @@ def table(rows: Mapping[str, str]) -> None:
         text(f"{name:<{width}}   {value}")
 
 
-def figures_table(rows: "Mapping[str, Figures]") -> None:
+def figures_table(rows: "Mapping[str, Figures]", *, stderr: bool = False) -> None:
     """Print a row of figures for each comparison."""
     from rich import box
     from rich.table import Table
 
+    headings = ("PSNR", "SSIM", "largest change", "levels changed")
+    screen = console(stderr=stderr)
+    if screen.width < 80:
+        for name, figures in rows.items():
+            cells = zip(headings, _cells(figures), strict=True)
+            screen.print(f"{name}: {', '.join(f'{heading} {cell}' for heading, cell in cells)}")
+        return
     grid = Table(box=box.SIMPLE_HEAD)
     grid.add_column("")
-    for heading in ("PSNR", "SSIM", "largest change", "levels changed"):
+    for heading in headings:
         grid.add_column(heading, justify="right")
     for name, figures in rows.items():
         grid.add_row(name, *_cells(figures))
-    console().print(grid)
+    screen.print(grid)
 
 
 def _cells(figures: "Figures") -> tuple[str, str, str, str]:
@@ -114,44 +126,45 @@ def decibels(psnr: float) -> str:
     return "equal" if math.isinf(psnr) else f"{psnr:.1f} dB"
 
 
+def size(count: int) -> str:
+    """Bytes for people."""
+    if count < 10_000:
+        return f"{count:,} {'byte' if count == 1 else 'bytes'}"
+    return f"{count / 1000:,.0f} kB" if count < 10_000_000 else f"{count / 1e6:,.0f} MB"
+
+
 def about_stego(psnr: float) -> str:
     """What a distance between stego and cover means to an eye."""
     return next(words for least, words in _STEGO if psnr >= least)
 
 
 def clarity(psnr: float) -> str:
-    """One word for how a picture arrives."""
-    return next(word for least, word in _CLARITY if psnr >= least)
+    """How a picture arrives, such as "clear" or "in good quality"."""
+    return next(words for least, words in _CLARITY if psnr >= least)
 
 
-def arrival(each: "Arrival") -> str:
-    """What one receiver gets, in words."""
-    what = "a picture" if each.file is None else each.file.name or "a file"
+def arrival(each: "Arrival") -> tuple[str, str]:
+    """What one receiver gets, and how it arrives."""
     if each.width is None:
         assert each.file is not None
-        return f"{what} unchanged, {len(each.file.content):,} bytes"
-    size = f"{each.width}x{each.height}"
-    if each.figures is None:
-        return f"{what} of {size}, identical to the original"
-    assert each.original_psnr is not None
-    return f"{what} of {size}, {clarity(each.original_psnr)} ({decibels(each.original_psnr)}, {_METHODS[each.method]})"
+        what = "a text" if each.kind == "text" else each.file.name or "a file"
+        return f"{what} ({size(len(each.file.content))})", "unchanged"
+    whole = each.original_psnr
+    identical = each.figures is None and (whole is None or math.isinf(whole))
+    return f"a {each.width}x{each.height} picture", "identical" if identical else clarity(whole or 0)
 
 
 def arrival_json(each: "Arrival") -> dict[str, Any]:
     """The same for programs; `psnr` is null for what arrives byte for byte."""
-    content: dict[str, Any] = {"method": each.method, "exact": each.figures is None}
+    content: dict[str, Any] = {"kind": each.kind, "form": each.form, "exact": each.figures is None}
     if each.file is not None:
         content |= {"name": each.file.name, "bytes": len(each.file.content)}
     if each.width is None:
         return content
     whole = each.original_psnr
     figures = {"psnr": None, "ssim": None} if each.figures is None else figures_json(each.figures)
-    identical = whole is None or math.isinf(whole)
-    return (
-        content
-        | {"width": each.width, "height": each.height, **figures}
-        | {"original_psnr": None if identical else whole}
-    )
+    size = {"width": each.width, "height": each.height}
+    return content | size | figures | {"original_psnr": None if whole is None or math.isinf(whole) else whole}
 
 
 def figures_json(figures: "Figures") -> dict[str, Any]:
@@ -163,24 +176,23 @@ def figures_json(figures: "Figures") -> dict[str, Any]:
 
 
 @contextmanager
-def searching(*, json: bool) -> "Iterator[Progress | None]":
+def searching(*, quiet: bool) -> "Iterator[Progress | None]":
     """Progress of a search on stderr, where a person looks at it."""
     screen = console(stderr=True)
-    if json or not screen.is_terminal:
+    if quiet or not screen.is_terminal or screen.is_dumb_terminal:
         yield None
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(None), TimeRemainingColumn())
     with Progress(*columns, console=screen, transient=True) as bar:
         task = bar.add_task("searching", total=None)
-        number, last = 1, 0
+        last = 0
 
         def advance(done: int, steps: int) -> None:
-            nonlocal number, last
-            if done < last:  # another search, towards a target
-                number += 1
-                bar.reset(task, description=f"search {number}", total=steps)
+            nonlocal last
+            if done < last:  # another search
+                bar.reset(task, total=steps)
             last = done
             bar.update(task, completed=done, total=steps)
 

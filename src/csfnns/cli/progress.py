@@ -1,4 +1,4 @@
-"""What commands that take long share: where they compute, and how they tell the time that is left."""
+"""Devices and time estimates of commands that take long."""
 
 import time
 
@@ -7,9 +7,10 @@ from csfnns.cli import options, show
 
 def device_name(device: options.Device) -> str:
     """The device in torch's words. Raises UsageError for one that is not there."""
+    from csfnns.methods.network import torch_device
     from csfnns.search import check_device
 
-    name = options.torch_device(device)
+    name = torch_device(device.value)
     check_device(name)
     return name
 
@@ -22,16 +23,16 @@ def duration(seconds: float) -> str:
 
 
 class Lines:
-    """A line on stderr for each thing that is done, with the time left as far as the others are like those."""
+    """A line on stderr for each finished job, with the time left if the others take as long for their cost."""
 
     def __init__(self, cost: float, count: int) -> None:
-        """Cost of all that is to be done, in any unit, and its number."""
+        """Total cost, in any unit, and number of the jobs."""
         self._started, self._cost, self._left = time.monotonic(), cost, cost
         self._count, self._done = count, 0
 
-    def tell(self, what: str, cost: float) -> None:
-        """Say that it is done."""
+    def report(self, name: str, cost: float) -> None:
+        """Report a finished job."""
         self._left, self._done = self._left - cost, self._done + 1
-        passed = max(self._cost - self._left, 1e-9)
-        rest = (time.monotonic() - self._started) * max(self._left, 0) / passed
-        show.note(f"{self._done} of {self._count}: {what}; about {duration(rest)} left")
+        spent = max(self._cost - self._left, 1e-9)
+        rest = (time.monotonic() - self._started) * max(self._left, 0) / spent
+        show.note(f"{self._done} of {self._count}: {name}; about {duration(rest)} left")

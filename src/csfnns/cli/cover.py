@@ -1,0 +1,84 @@
+"""`csfnns cover`, with which both ends check that they have the same key, and `csfnns grain`."""
+
+from pathlib import Path
+
+from csfnns.cli import options, show, streams
+from csfnns.cli.keys import KeyAccess, resolve_key
+from csfnns.cli.options import argument, declare, option
+from csfnns.errors import UsageError
+
+
+@declare(
+    out=option("FILE", "Write it here, .png or .webp; - for standard output.", "--out", "-o"),
+    decoy=option(None, "Make a new cover with grain that holds nothing, to send among others.", "--decoy"),
+)
+def cover(
+    access: KeyAccess,
+    out: Path | None = None,
+    decoy: bool = False,
+    force: options.Force = False,
+    json: options.AsJson = False,
+) -> None:
+    """Show words that both ends compare; or make a decoy.
+
+    Both ends do this once and compare the words, on the phone for instance: keys that agree give the same. They are the
+    fingerprint of the key's check cover, which is never sent. Without the key, a decoy cannot be told from what
+    'csfnns hide --method grain' writes.
+    """
+    streams.check_output(out, json=json)
+    if decoy and out is None:
+        raise UsageError("A decoy is a file to send.", "Name it: -o FILE.")
+    key = resolve_key(access, quiet=json, json=json)
+
+    import csfnns
+    from csfnns.images.output import check_output_name
+
+    covers, to_stdout = access.covers(key), str(out) == streams.STANDARD
+    if out is not None and not to_stdout:
+        check_output_name(out, overwrite=force)
+    made = csfnns.make_decoy(key, covers=covers) if decoy else csfnns.check_cover(key, covers=covers)
+    if out is not None:
+        streams.write_picture(made.picture, out, overwrite=force)
+    file = None if out is None else str(out)
+    if isinstance(made, csfnns.Decoy):
+        about = {"file": file, "message": made.id}
+        lines = [f"{'The picture' if to_stdout else out} is a decoy: there is nothing in it."]
+    else:
+        about = {"fingerprint": made.fingerprint, "file": file}
+        lines = [
+            made.fingerprint,
+            "The other end must get the same words. Never send this cover with a secret in it.",
+        ]
+    if json:
+        show.as_json(about)
+    else:
+        show.lines(lines, stderr=to_stdout)
+
+
+@declare(
+    picture=argument("PICTURE", "Any picture; - for standard input."),
+    out=option("FILE", "Picture to write, .png or .webp; - for standard output.", "--out", "-o"),
+)
+def grain(picture: str, out: Path, force: options.Force = False, json: options.AsJson = False) -> None:
+    """Give a picture grain, with nothing in it.
+
+    It is the grain that 'csfnns hide --method grain' leaves. Where all pictures have it, those that hide something do
+    not stand out.
+    """
+    streams.check_output(out, json=json)
+    from csfnns import api
+    from csfnns.images.io import read_picture
+    from csfnns.images.metrics import compare
+    from csfnns.images.output import check_output_name
+
+    to_stdout = str(out) == streams.STANDARD
+    if not to_stdout:
+        check_output_name(out, overwrite=force, inputs=[picture])
+    original = read_picture(streams.source(picture))
+    grainy = api.add_grain(original)
+    streams.write_picture(grainy, out, overwrite=force)
+    if json:
+        show.as_json({"file": str(out), "psnr": compare(original, grainy).psnr})
+    else:
+        name = "The picture" if to_stdout else out
+        show.text(f"{name} has grain. Publish it instead of {picture}, never both.", stderr=to_stdout)
