@@ -1,4 +1,4 @@
-"""The program that teaches the shipped networks: from pictures to weights, stopped and gone on, and judged."""
+"""The program that trains the pretrained networks: from pictures to weights, resumed, and tested."""
 
 import json
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from csfnns.experiments import load_pairs
-from csfnns.output import write_picture
-from csfnns.picture import read_picture
+from csfnns.images.io import read_picture
+from csfnns.images.output import write_picture
 from csfnns.steganalysis import Deep, roc
 
 SMALL = ["--size", "64", "--crops", "2", "--search-steps", "20", "--crop", "32"]
@@ -33,7 +33,7 @@ def pictures(tmp_path: Path, scene: Any) -> Path:
     return tmp_path / "data"
 
 
-def test_from_pictures_to_judged_weights(training: ModuleType, pictures: Path, tmp_path: Path) -> None:
+def test_from_pictures_to_tested_weights(training: ModuleType, pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     covers, stegos = pictures / "covers" / "eval", tmp_path / "stegos"
     stegos.mkdir()
@@ -50,11 +50,9 @@ def test_from_pictures_to_judged_weights(training: ModuleType, pictures: Path, t
     written = Deep.load(out / "xunet.safetensors", detector="xunet")
     about = written.about
     assert about["pictures"] == "Stable Diffusion pictures with secrets of the scheme paper, 6 bits a pixel"
-    assert about["pairs"] + about["pictures_judged"] // 2 == 8
+    assert about["pairs"] + about["held_out_pictures"] // 2 == 8
     names = sorted(path.name for path in covers.iterdir())
-    first, second = (
-        written.scores([read_picture(side / name) for name in names]) for side in (covers, stegos)
-    )
+    first, second = (written.scores([read_picture(side / name) for name in names]) for side in (covers, stegos))
     assert about["test_pictures"] == 6
     assert about["test_accuracy"] == ((first <= 0.5).sum() + (second > 0.5).sum()) / 6
     assert about["test_auc"] == round(roc(first, second, paired=True).auc, 3)
@@ -62,16 +60,16 @@ def test_from_pictures_to_judged_weights(training: ModuleType, pictures: Path, t
     assert [row["step"] for row in json.loads((out / "xunet.json").read_text())] == [1, 2, 3, 4]
 
 
-def test_the_same_command_goes_on_and_ends_in_the_same_weights(
+def test_the_same_command_resumes_and_ends_with_the_same_weights(
     training: ModuleType, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from csfnns.steganalysis import learning
+    from csfnns.steganalysis import training as loop
 
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     training.main([*SMALL, "--data", str(pictures), "--out", str(straight)])
-    taught = [*SMALL, "--pairs", str(straight / "pairs"), "--pictures", "Stable Diffusion pictures"]
-    taught += ["--out", str(stopped)]
-    draw, steps = learning.draw_batch, list[int]()
+    again = [*SMALL, "--pairs", str(straight / "pairs"), "--pictures", "Stable Diffusion pictures"]
+    again += ["--out", str(stopped)]
+    draw, steps = loop.draw_batch, list[int]()
 
     def stop(*given: Any) -> object:
         if given[2] == 2:
@@ -79,22 +77,22 @@ def test_the_same_command_goes_on_and_ends_in_the_same_weights(
         return draw(*given)
 
     with monkeypatch.context() as patched:
-        patched.setattr(learning, "SAVE_EVERY", 0.0)
-        patched.setattr(learning, "draw_batch", stop)
+        patched.setattr(loop, "SAVE_EVERY", 0.0)
+        patched.setattr(loop, "draw_batch", stop)
         with pytest.raises(KeyboardInterrupt):
-            training.main(taught)
+            training.main(again)
     assert not (stopped / "xunet.safetensors").exists()
-    monkeypatch.setattr(learning, "draw_batch", lambda *given: (steps.append(given[2]), draw(*given))[1])
-    training.main(taught)
-    training.main(taught)
+    monkeypatch.setattr(loop, "draw_batch", lambda *given: (steps.append(given[2]), draw(*given))[1])
+    training.main(again)
+    training.main(again)
     assert steps == [2, 3]
     files = [folder / "xunet.safetensors" for folder in (straight, stopped)]
     assert files[0].read_bytes() == files[1].read_bytes()
     with pytest.raises(SystemExit, match="state of another training"):
-        training.main([*taught, "--batch", "3"])
+        training.main([*again, "--batch", "3"])
 
 
-def test_what_cannot_be_learned_from_is_refused(training: ModuleType, tmp_path: Path) -> None:
+def test_unsuitable_input_is_refused(training: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="There are no pictures"):
         training.main([*SMALL, "--data", str(tmp_path), "--out", str(tmp_path / "out")])
     with pytest.raises(SystemExit, match="go together"):

@@ -25,10 +25,10 @@ from PIL import Image, ImageDraw, ImageFont
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from csfnns.denoise import BLOCKS, CHANNELS, network, noise_of
-from csfnns.measure import psnr
+from csfnns.images.denoise import BLOCKS, CHANNELS, network, noise_of
+from csfnns.images.io import Picture, fit, read_picture
+from csfnns.images.metrics import psnr
 from csfnns.payloads import make_codec
-from csfnns.picture import Picture, fit, read_picture
 from csfnns.profile import make_profile
 from csfnns.stream import SEED_BYTES, Seed
 
@@ -51,13 +51,9 @@ Generator = np.random.Generator
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, or go on with training, and write denoiser.safetensors at the end."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint, log and weights")
-    parser.add_argument(
-        "--data", type=Path, default=DATA, help="folder of real pictures (default %(default)s)"
-    )
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of real pictures (default %(default)s)")
     parser.add_argument("--steps", type=int, default=7000, help="(default %(default)s)")
     parser.add_argument("--batch", type=int, default=16, help="patches a step (default %(default)s)")
     parser.add_argument("--patch", type=int, default=64, help="side of a patch (default %(default)s)")
@@ -68,9 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of every random choice (default %(default)s)")
     parser.add_argument("--device", default="cpu", help="torch device (default %(default)s)")
-    parser.add_argument(
-        "--every", type=int, default=250, help="steps between checkpoints (default %(default)s)"
-    )
+    parser.add_argument("--every", type=int, default=250, help="steps between checkpoints (default %(default)s)")
     parser.add_argument("--stop", type=int, help="end after this step, as if interrupted")
     train(parser.parse_args(arguments))
 
@@ -79,9 +73,7 @@ def train(settings: argparse.Namespace) -> None:
     """The loop: a new noisy picture and a batch of patches a step."""
     settings.out.mkdir(parents=True, exist_ok=True)
     sources, held_out = load_pictures(settings.data)
-    checks = [
-        make_pair(held_out, settings.crop, [settings.seed, i], *check) for i, check in enumerate(CHECKS)
-    ]
+    checks = [make_pair(held_out, settings.crop, [settings.seed, i], *check) for i, check in enumerate(CHECKS)]
     torch.manual_seed(settings.seed)
     net = network(settings.blocks, settings.channels).to(settings.device, memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(net.parameters(), lr=settings.rate)
@@ -243,18 +235,14 @@ def gains(net: nn.Sequential, checks: Sequence[tuple[Picture, Picture]], device:
         image = torch.from_numpy(noisy.transpose(2, 0, 1).astype(np.float32) / 255)[None].to(device)
         with torch.inference_mode():
             levels = (255 * (image - noise_of(net, image))[0]).round().clamp(0, 255).byte().permute(1, 2, 0)
-        result[f"{law} {psnr(noisy, clean):.1f} dB"] = psnr(levels.cpu().numpy().copy(), clean) - psnr(
-            noisy, clean
-        )
+        result[f"{law} {psnr(noisy, clean):.1f} dB"] = psnr(levels.cpu().numpy().copy(), clean) - psnr(noisy, clean)
     return result
 
 
 class Checkpoint:
     """Weights, optimiser and step in one file, replaced whole; figures as JSON lines in log.jsonl."""
 
-    def __init__(
-        self, settings: argparse.Namespace, net: nn.Module, optimiser: torch.optim.Optimizer
-    ) -> None:
+    def __init__(self, settings: argparse.Namespace, net: nn.Module, optimiser: torch.optim.Optimizer) -> None:
         self._path, self._log = settings.out / "checkpoint.pt", settings.out / "log.jsonl"
         self._parts: dict[str, Any] = {"net": net, "optimiser": optimiser}
         changeable = ("out", "data", "device", "every", "stop")
@@ -275,9 +263,7 @@ class Checkpoint:
             return 0
         state = torch.load(self._path, weights_only=True)
         if state["recipe"] != self._recipe:
-            raise SystemExit(
-                f"{self._path} belongs to {state['recipe']}: take another --out for other settings."
-            )
+            raise SystemExit(f"{self._path} belongs to {state['recipe']}: take another --out for other settings.")
         for name, part in self._parts.items():
             part.load_state_dict(state[name])
         return int(state["step"])

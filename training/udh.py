@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from csfnns.baselines.udh import DIVISORS, MOST_SECRETS, Networks, Shape, save_networks
 from csfnns.files import write_whole
-from csfnns.picture import Picture, fit, read_picture
-from csfnns.schemes.udh import DIVISORS, MOST_SECRETS, Networks, Shape, save_networks
+from csfnns.images.io import Picture, fit, read_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("CSFNNS_DATA", ROOT.parent / "shared" / "data"))
@@ -39,10 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shape = Shape(options.secrets, options.bpp, options.channels)
     networks = Networks(shape).to(options.device)
     optimiser = torch.optim.Adam(networks.parameters(), lr=options.rate, betas=(0.5, 0.999))
-    plan = {
-        name: getattr(options, name)
-        for name in ("secrets", "bpp", "channels", "size", "batch", "rate", "seed")
-    }
+    plan = {name: getattr(options, name) for name in ("secrets", "bpp", "channels", "size", "batch", "rate", "seed")}
     state = options.out.with_name(f"{options.out.name}.state")
     done = _resume(state, networks, optimiser, plan)
     covers, secrets = _pictures(options.data)
@@ -93,12 +90,8 @@ def train_step(
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", type=Path, default=DATA, help="folder of real pictures (default %(default)s)"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of real pictures (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("udh.safetensors"), help="weights to write")
     parser.add_argument(
         "--secrets",
@@ -124,10 +117,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _pictures(data: Path) -> tuple[list[Picture], list[Picture]]:
     """Covers and secrets. Ends the program where there are none."""
-    found = [
-        [read_picture(path) for path in sorted((data / name).glob("*.png"))]
-        for name in ("covers/train", "kodak")
-    ]
+    found = [[read_picture(path) for path in sorted((data / name).glob("*.png"))] for name in ("covers/train", "kodak")]
     if not all(found):
         raise SystemExit(f"There are no pictures in {data}: point --data or CSFNNS_DATA at them.")
     covers, photographs = found

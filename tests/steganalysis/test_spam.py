@@ -1,4 +1,4 @@
-"""The trained detector: its features, its ensemble, and what it learns."""
+"""SPAM: features, ensemble, training and files."""
 
 import math
 from collections.abc import Callable
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from csfnns.errors import UsageError
-from csfnns.picture import Picture
+from csfnns.images.io import Picture
 from csfnns.steganalysis import Spam, cross_scores, make_detector, spam_features
-from csfnns.steganalysis._ensemble import Ensemble, best_threshold
+from csfnns.steganalysis.spam import Ensemble, best_threshold
 
 Scene = Callable[..., Picture]
 Pairs = tuple[list[Picture], list[Picture]]
@@ -50,9 +50,7 @@ def test_features_agree_with_transitions_counted_one_by_one(scene: Scene) -> Non
     straight, diagonal = [(0, 1), (0, -1), (1, 0), (-1, 0)], [(1, 1), (-1, -1), (1, -1), (-1, 1)]
     expected = np.mean(
         [
-            np.concatenate(
-                [np.mean([direction(x, *step) for step in steps], axis=0) for steps in (straight, diagonal)]
-            )
+            np.concatenate([np.mean([direction(x, *step) for step in steps], axis=0) for steps in (straight, diagonal)])
             for x in np.moveaxis(picture.astype(int), 2, 0)
         ],
         axis=0,
@@ -81,7 +79,7 @@ def test_pictures_without_features_are_refused(shape: tuple[int, ...]) -> None:
             detector.score(picture)
 
 
-def test_it_finds_in_other_pictures_what_it_has_learned(pairs: Pairs) -> None:
+def test_it_detects_in_other_pictures_what_it_was_trained_on(pairs: Pairs) -> None:
     covers, stegos = pairs
     detector = Spam.train(covers[:16], stegos[:16])
     assert np.mean([detector.score(each) for each in covers[16:]]) < 0.3
@@ -90,14 +88,14 @@ def test_it_finds_in_other_pictures_what_it_has_learned(pairs: Pairs) -> None:
 
 
 def test_no_fold_sees_its_own_pairs() -> None:
-    """Features of pure chance: whoever judges what he has learned from is right, cross-validation is at chance."""
+    """Random features: an ensemble is right about pairs that it was trained on, cross-validation is at chance."""
     random = np.random.default_rng(0)
     covers, stegos = random.standard_normal((2, 60, 686))
-    learned = Ensemble.fit(covers, stegos, members=21)
-    assert (learned.votes(stegos) > learned.votes(covers)).mean() > 0.95
+    ensemble = Ensemble.fit(covers, stegos, members=21)
+    assert (ensemble.votes(stegos) > ensemble.votes(covers)).mean() > 0.95
     c, s = cross_scores(covers, stegos, members=21)
     assert 0.3 < (s > c).mean() < 0.7
-    assert 0.35 < learned.error < 0.65  # out of bag knows it, too
+    assert 0.35 < ensemble.error < 0.65  # so is the out-of-bag error
 
 
 def test_training_is_decided_by_the_seed(pairs: Pairs) -> None:
@@ -107,7 +105,7 @@ def test_training_is_decided_by_the_seed(pairs: Pairs) -> None:
     assert not (first.weights == other.weights).all()
 
 
-def test_a_model_comes_back_from_its_file(pairs: Pairs, tmp_path: Path) -> None:
+def test_a_model_is_read_back_from_its_file(pairs: Pairs, tmp_path: Path) -> None:
     covers, stegos = pairs
     detector = Spam.train(covers[:8], stegos[:8])
     detector.save(tmp_path / "model")
@@ -122,7 +120,7 @@ def test_a_model_comes_back_from_its_file(pairs: Pairs, tmp_path: Path) -> None:
         detector.save(tmp_path / "nowhere" / "model")
 
 
-def test_files_that_are_no_model_are_refused(tmp_path: Path) -> None:
+def test_other_files_are_refused(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
     path = tmp_path / "model"
@@ -138,19 +136,19 @@ def test_files_that_are_no_model_are_refused(tmp_path: Path) -> None:
     ]
     for tensors, metadata in contents:
         save_file(tensors, path, metadata)
-        with pytest.raises(UsageError, match="no detector"):
+        with pytest.raises(UsageError, match="not a SPAM model"):
             Spam.load(path)
     path.write_bytes(b"no tensors")
     for file in (path, tmp_path / "missing"):
-        with pytest.raises(UsageError, match="no detector"):
+        with pytest.raises(UsageError, match="not a SPAM model"):
             Spam.load(file)
 
 
 @pytest.mark.parametrize(("covers", "stegos"), [(3, 3), (5, 6), (0, 0)])
 def test_too_few_pairs_are_refused(covers: int, stegos: int) -> None:
-    with pytest.raises(UsageError, match="no pairs to learn from"):
+    with pytest.raises(UsageError, match="Training takes 4 pairs"):
         Ensemble.fit(np.zeros((covers, 686)), np.zeros((stegos, 686)))
-    with pytest.raises(UsageError, match="too few pairs"):
+    with pytest.raises(UsageError, match="Cross-validation takes 10 pairs"):
         cross_scores(np.zeros((covers, 686)), np.zeros((stegos, 686)))
 
 

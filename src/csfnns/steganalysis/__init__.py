@@ -1,102 +1,75 @@
-"""Steganalysis by statistics: how likely a picture holds something, without its cover.
+"""Steganalysis: how likely a picture holds a message, scored without its cover.
 
 base.py          what a detector is
-primary_sets.py · sample_pairs.py · rs.py    estimate the rate of LSB replacement
-chi_square.py    finds LSB replacement that fills a picture from its beginning
-stegexpose.py    the mean of these four
-spam.py          features of neighbours, judged by a trained ensemble (_ensemble.py)
-deep.py          networks that are trained: xunet.py · yenet.py · siastegnet.py · srnet.py, taught by learning.py
-roc.py           how well scores tell stegos from covers
+detectors.py     the registry
+replacement.py   detectors of LSB replacement: primary sets, sample pairs, RS, chi-square, StegExpose
+spam.py          features of neighbours, classified by a trained ensemble
+deep.py          networks as detectors: xunet.py · yenet.py · siastegnet.py · srnet.py, trained by training.py
+roc.py           how well scores separate stegos from covers
 """
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from csfnns.errors import UsageError
-from csfnns.steganalysis.base import Detector
-from csfnns.steganalysis.chi_square import ChiSquare
+from csfnns.steganalysis.base import Detector, DetectorEntry
+from csfnns.steganalysis.config import TrainingConfig
 from csfnns.steganalysis.deep import (
-    NETWORKS,
     Deep,
-    Learned,
-    Lesson,
+    TrainingResult,
     draw_curve,
     find_model,
-    learn,
     make_network,
     shipped_networks,
+    train_network,
 )
-from csfnns.steganalysis.primary_sets import PrimarySets
+from csfnns.steganalysis.detectors import DETECTORS, networks
+from csfnns.steganalysis.replacement import ChiSquare, PrimarySets, Rs, SamplePairs, StegExpose
 from csfnns.steganalysis.roc import Roc, draw, roc
-from csfnns.steganalysis.rs import Rs
-from csfnns.steganalysis.sample_pairs import SamplePairs
 from csfnns.steganalysis.spam import Spam, cross_scores, spam_features
-from csfnns.steganalysis.stegexpose import StegExpose
-
-UNTRAINED: dict[str, Callable[[], Detector]] = {
-    "stegexpose": lambda: StegExpose((PrimarySets(), ChiSquare(), SamplePairs(), Rs())),
-    "primary-sets": PrimarySets,
-    "chi-square": ChiSquare,
-    "sample-pairs": SamplePairs,
-    "rs": Rs,
-}
-"""Makers of the detectors that need no model."""
-
-TRAINED: dict[str, Callable[[Path], Detector]] = {
-    "spam": Spam.load,
-    **{name: partial(Deep.load, detector=name) for name in NETWORKS},
-}
-"""Readers of the detectors that come from a model file."""
-
-DETECTORS = (*UNTRAINED, *TRAINED)
-"""Names that `make_detector` knows."""
 
 __all__ = [
     "DETECTORS",
-    "NETWORKS",
-    "TRAINED",
-    "UNTRAINED",
     "ChiSquare",
     "Deep",
     "Detector",
-    "Learned",
-    "Lesson",
+    "DetectorEntry",
     "PrimarySets",
     "Roc",
     "Rs",
     "SamplePairs",
     "Spam",
     "StegExpose",
+    "TrainingConfig",
+    "TrainingResult",
     "cross_scores",
     "draw",
     "draw_curve",
     "find_model",
-    "learn",
     "make_detector",
     "make_network",
+    "networks",
     "roc",
     "shipped_networks",
     "spam_features",
+    "train_network",
 ]
 
 
 def make_detector(name: str, model: Path | None = None) -> Detector:
-    """Detector of that name; `model` is the file of one that is trained, and of no other.
+    """Detector of that name. `model` is the file of a trained one; None for a pretrained network, where there is one.
 
-    Without it, a network is the one that comes taught with this package, where there is one. Raises UsageError for an
-    unknown name, and for a model that is missing, broken or not needed.
+    Raises UsageError for an unknown name, for a model that is missing, broken or not needed, and for a missing extra.
     """
-    if name in UNTRAINED:
+    kind = DETECTORS[name].kind
+    factory = DETECTORS.load(name)
+    if kind == "statistic":
         if model is not None:
-            raise UsageError(f"The detector {name!r} needs no model.", "Leave the model out.")
-        return UNTRAINED[name]()
-    if name not in TRAINED:
-        raise UsageError(f"There is no detector {name!r}.", f"Choose one of: {', '.join(DETECTORS)}.")
+            raise UsageError(f"The detector {name!r} takes no model.", "Leave the model out.")
+        return factory()
     shipped = shipped_networks()
     model = model or shipped.get(name)
     if model is None:
-        hint = "Name its file: --model FILE. 'csfnns steganalysis train' makes one."
-        hint += f" Taught already: {', '.join(shipped)}." if shipped else ""
-        raise UsageError(f"The detector {name!r} is trained, and comes from a model.", hint)
-    return TRAINED[name](model)
+        hint = "Give its file with --model, or train one: csfnns steganalysis train."
+        hint += f" Pretrained: {', '.join(shipped)}." if shipped else ""
+        raise UsageError(f"The detector {name!r} needs a model.", hint)
+    return Deep.load(model, detector=name) if kind == "network" else factory.load(model)

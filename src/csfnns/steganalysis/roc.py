@@ -1,11 +1,10 @@
-"""How well scores tell stegos from covers: the curve, the area under it with an interval, the least error."""
+"""How well scores separate stegos from covers: the curve, the area under it with an interval, the least error."""
 
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from csfnns.errors import UsageError
 from csfnns.steganalysis.base import F64
@@ -25,21 +24,20 @@ class Roc:
     """Area under the curve: how often a stego scores higher than a cover, half for ties. 0.5 is guessing."""
     low: float
     high: float
-    """Its 95 % interval, by drawing pictures again with replacement."""
+    """Its 95 % interval, by bootstrap over pictures."""
     error: float
     """Least mean of missed stegos and false alarms over all thresholds, P_E."""
 
 
-def roc(
-    covers: Sequence[float] | F64, stegos: Sequence[float] | F64, *, paired: bool = False, seed: int = 1
-) -> Roc:
-    """Curve of the scores; NaN counts as least suspicious. With `paired`, the i-th stego was made of the i-th cover.
+def roc(covers: Sequence[float] | F64, stegos: Sequence[float] | F64, *, paired: bool = False, seed: int = 1) -> Roc:
+    """Curve of the scores; NaN counts as least suspicious. With `paired`, the i-th stego was made from the i-th cover.
 
     Raises UsageError without a score on either side, and for pairs of different numbers.
     """
     if not len(covers) or not len(stegos) or (paired and len(covers) != len(stegos)):
         raise UsageError(
-            f"{len(covers)} scores of covers and {len(stegos)} of stegos make no curve.", "Give some of both."
+            f"A curve takes scores of both sides, got {len(covers)} of covers and {len(stegos)} of stegos.",
+            "Give equally many of both." if paired else "Give some of both.",
         )
     c, s = (np.where(np.isnan(each), -np.inf, each) for each in (covers, stegos))
     thresholds = np.unique(np.concatenate([c, s]))[::-1]
@@ -47,24 +45,18 @@ def roc(
         np.concatenate([[0.0], (values >= thresholds[:, None]).mean(axis=1)]) for values in (c, s)
     )
     wins = (s[:, None] > c) + (s[:, None] == c) / 2  # (stegos, covers)
-    low, high = np.quantile(_resampled(wins, paired, np.random.default_rng(seed)), (0.025, 0.975))
-    return Roc(
-        false_alarms,
-        detections,
-        float(wins.mean()),
-        float(low),
-        float(high),
-        float(((1 - detections + false_alarms) / 2).min()),
-    )
+    areas = _resampled_areas(wins, paired, np.random.default_rng(seed))
+    low, high = map(float, np.quantile(areas, (0.025, 0.975)))
+    error = float(((1 - detections + false_alarms) / 2).min())
+    return Roc(false_alarms, detections, float(wins.mean()), low, high, error)
 
 
-def _resampled(wins: F64, paired: bool, random: np.random.Generator) -> F64:
-    """Areas when pictures are drawn again: a cover and its stego together, or each side on its own."""
+def _resampled_areas(wins: F64, paired: bool, random: np.random.Generator) -> F64:
+    """Areas when pictures are drawn with replacement: a cover and its stego together, or each side on its own."""
     stegos, covers = wins.shape
     s = random.multinomial(stegos, np.full(stegos, 1 / stegos), _RESAMPLES) / stegos  # (resamples, stegos)
     c = s if paired else random.multinomial(covers, np.full(covers, 1 / covers), _RESAMPLES) / covers
-    areas: npt.NDArray[np.float64] = ((s @ wins) * c).sum(axis=1)
-    return areas
+    return np.asarray(((s @ wins) * c).sum(axis=1))
 
 
 def draw(result: Roc, title: str) -> bytes:

@@ -1,7 +1,7 @@
-"""SiaStegNet: two halves of a picture seen by one network, and judged by what their features have in common.
+"""SiaStegNet: one network sees both halves of a picture and classifies it by what their features have in common.
 
 You, Zhang and Zhao, "A Siamese CNN for image steganalysis", IEEE Trans. Information Forensics and Security 16 (2020).
-Here the filters go over each colour by itself, and a convolution of 1x1 makes 30 maps of the 90 residuals.
+Here the filters are applied to each colour, and a convolution of 1x1 makes 30 maps of the 90 residuals.
 """
 
 from typing import ClassVar
@@ -10,8 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from csfnns.steganalysis._network import FilterBank, Network, convolution, global_mean, oppose_colours
-from csfnns.steganalysis._srm import srm_filters
+from csfnns.steganalysis.network import (
+    FilterBank,
+    Network,
+    classifier,
+    convolution,
+    global_mean,
+    oppose_colours,
+    srm_filters,
+)
 
 _MARGIN = 1.0
 _CONTRAST = 0.1
@@ -34,29 +41,27 @@ class SiaStegNet(Network):
             _Block(64, 128), _Block(128, 128),
         )  # fmt: skip
         self.drop = nn.Dropout(0.5)
-        self.classes = nn.Linear(4 * 128 + 1, 2)
-        nn.init.normal_(self.classes.weight, std=0.01)
-        nn.init.zeros_(self.classes.bias)
+        self.classes = classifier(4 * 128 + 1)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits (N, 2) of levels (N, 3, H, W)."""
-        return self._judge(*self.halves(pictures))
+        return self._classify(*self.halves(pictures))
 
     def halves(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """First moments of the features of the left and the right half, both (N, 128)."""
+        """Mean features of the left and the right half, both (N, 128)."""
         middle = pictures.shape[3] // 2
         left, right = (self.features(half) for half in (pictures[..., :middle], pictures[..., middle:]))
         return global_mean(left), global_mean(right)
 
     def loss(self, pictures: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy and contrastive loss: halves of covers come near each other, those of stegos do not."""
+        """Cross-entropy and contrastive loss, which draws halves of covers together and those of stegos apart."""
         left, right = self.halves(pictures)
         distance = functional.pairwise_distance(left, right)
         apart = (_MARGIN - distance).clamp(min=0).square()
         contrast = torch.where(labels == 1, apart, distance.square()).mean()
-        return functional.cross_entropy(self._judge(left, right), labels) + _CONTRAST * contrast
+        return functional.cross_entropy(self._classify(left, right), labels) + _CONTRAST * contrast
 
-    def _judge(self, left: Tensor, right: Tensor) -> Tensor:
+    def _classify(self, left: Tensor, right: Tensor) -> Tensor:
         both = torch.stack([left, right])  # (2, N, 128)
         distance = functional.pairwise_distance(left, right, keepdim=True)
         joined = [distance, both.mean(0), both.var(0), both.amin(0), both.amax(0)]
@@ -76,7 +81,7 @@ class _Block(nn.Module):
         )  # fmt: skip
         self.skip = nn.Sequential()
         if stride == 1:
-            nn.init.zeros_(last.weight)  # the block begins as the identity
+            nn.init.zeros_(last.weight)  # the block starts as the identity
         else:
             self.skip = nn.Sequential(convolution(inputs, outputs, 1, 2), nn.BatchNorm2d(outputs))
 

@@ -1,7 +1,9 @@
-"""SPAM: features of the differences between neighbours, judged by an ensemble that was trained on covers and stegos.
+"""SPAM: features of the differences between neighbours, classified by an ensemble trained on covers and stegos.
 
-Pevný, Bas and Fridrich, "Steganalysis by subtractive pixel adjacency matrix", IEEE Trans. Information Forensics and
-Security 5 (2010): second order, T = 3, 686 features, here of each channel and then their mean.
+Features: Pevný, Bas and Fridrich, "Steganalysis by subtractive pixel adjacency matrix", IEEE Trans. Information
+Forensics and Security 5 (2010): second order, T = 3, 686 features, here of each channel and then their mean.
+Ensemble: Kodovský, Fridrich and Holub, "Ensemble classifiers for steganalysis of digital media", the same journal 7
+(2012): Fisher linear discriminants, each trained on some features of some pairs; the majority decides.
 """
 
 import math
@@ -16,15 +18,16 @@ import numpy.typing as npt
 from csfnns.errors import UsageError
 from csfnns.extras import require
 from csfnns.files import write_result
-from csfnns.picture import Picture, check_picture
-from csfnns.steganalysis._ensemble import MEMBERS, Ensemble
+from csfnns.images.io import Picture, check_picture
 from csfnns.steganalysis.base import F64
 
 FEATURES = 686
-
+MEMBERS = 101
 _T = 3
 _VALUES = 2 * _T + 1
 _LEAST_SIDE = 4  # three differences in a row
+_SUBSPACES = (25, 50, 100, 200, 400)
+_RIDGE = 1e-2  # of standardised features: with few pairs, directions without any spread must not count
 _FORMAT = "csfnns-spam-1"
 
 
@@ -32,14 +35,12 @@ def spam_features(picture: Picture) -> F64:
     """Features of a picture: float64 (686,), mean over channels.
 
     The first 343 belong to the four directions along rows and columns, the others to the four diagonals: probabilities
-    of a difference, given the two before it. Differences beyond ±3 count as ±3, as in the authors' program.
+    of a difference given the two before it. Differences beyond ±3 count as ±3, as in the authors' program.
     Raises UsageError for an array that is no picture, and for sides below 4.
     """
     check_picture(picture)
     if min(picture.shape[:2]) < _LEAST_SIDE:
-        raise UsageError(
-            f"Pictures with a side below {_LEAST_SIDE} have no SPAM features.", "Take larger pictures."
-        )
+        raise UsageError(f"SPAM features need sides of at least {_LEAST_SIDE} pixels.", "Choose larger pictures.")
     return np.mean([_channel_features(x) for x in np.moveaxis(picture.astype(np.int16), 2, 0)], axis=0)
 
 
@@ -52,23 +53,17 @@ def _channel_features(x: npt.NDArray[np.int16]) -> F64:
 
 
 def _transitions(differences: npt.NDArray[np.int16], down: int, right: int) -> F64:
-    """Mean of both ways along a line: the next difference's probabilities, given the two before it, (343,)."""
+    """Probabilities of the next difference given the two before it, mean of both directions along a line: (343,)."""
     codes = np.clip(differences, -_T, _T).astype(np.intp) + _T
-    first, second, third = (_moved(codes, k * down, k * right, 2 * down, 2 * right) for k in range(3))
-    code = (first * _VALUES + second) * _VALUES + third
+    height, width = codes.shape[0] - 2 * abs(down), codes.shape[1] - 2 * right
+    top = 2 if down < 0 else 0
+    code = np.zeros((height, width), np.intp)
+    for k in range(3):
+        code = _VALUES * code + codes[top + k * down :, k * right :][:height, :width]
     counts = np.bincount(code.reshape(-1), minlength=_VALUES**3).reshape(3 * (_VALUES,)).astype(np.float64)
-    # The other way, differences change their signs and their order.
+    # In the opposite direction, differences change their signs and their order.
     backward = np.flip(counts).transpose(2, 1, 0)
     return np.mean([_conditional(counts), _conditional(backward)], axis=0).reshape(-1)
-
-
-def _moved(
-    codes: npt.NDArray[Any], down: int, right: int, most_down: int, most_right: int
-) -> npt.NDArray[Any]:
-    """Part of the array that begins `down` and `right` from the place where lines of that length can begin."""
-    height, width = codes.shape[0] - abs(most_down), codes.shape[1] - most_right
-    top = down if most_down >= 0 else down - most_down
-    return codes[top : top + height, right : right + width]
 
 
 def _conditional(counts: F64) -> F64:
@@ -78,14 +73,88 @@ def _conditional(counts: F64) -> F64:
 
 
 @dataclass(frozen=True)
+class Ensemble:
+    """Members w·f > t on features f."""
+
+    weights: F64
+    """(members, features), 0 for features outside a member's subspace."""
+    thresholds: F64
+    """(members,)"""
+    error: float
+    """Share of wrong classifications of training pictures by the members that did not see them (out of bag)."""
+
+    @classmethod
+    def fit(cls, covers: F64, stegos: F64, *, seed: int = 1, members: int = MEMBERS) -> Self:
+        """Train on features of pairs, both (N, features). The subspaces' size is the one with the least error.
+
+        Raises UsageError unless both have one shape with N ≥ 4.
+        """
+        if covers.shape != stegos.shape or covers.ndim != 2 or len(covers) < 4:
+            raise UsageError(
+                f"Training takes 4 pairs or more, got {len(covers)} covers and {len(stegos)} stegos.",
+                "Give a stego for each cover.",
+            )
+        both = np.concatenate([covers, stegos])
+        mean, spread = both.mean(axis=0), both.std(axis=0)
+        scale = np.where(spread > 0, spread, 1)
+        sizes = [size for size in _SUBSPACES if size < covers.shape[1]] or [covers.shape[1]]
+        standard = (covers - mean) / scale, (stegos - mean) / scale
+        grown = [cls._grow(*standard, size, members, np.random.default_rng([seed, size])) for size in sizes]
+        best = min(grown, key=lambda each: each.error)
+        return cls(best.weights / scale, best.thresholds + (best.weights / scale) @ mean, best.error)
+
+    @classmethod
+    def _grow(cls, covers: F64, stegos: F64, size: int, members: int, random: np.random.Generator) -> Self:
+        """Ensemble with subspaces of one size, in standardised features."""
+        pairs, features = covers.shape
+        weights, thresholds = np.zeros((members, features)), np.zeros(members)
+        unseen = np.zeros((members, pairs), bool)
+        for i in range(members):
+            subspace = random.choice(features, size, replace=False)
+            drawn = random.integers(0, pairs, pairs)  # a cover and its stego are drawn together
+            unseen[i] = ~np.isin(np.arange(pairs), drawn)
+            c, s = covers[np.ix_(drawn, subspace)], stegos[np.ix_(drawn, subspace)]
+            scatter = np.cov(c, rowvar=False, bias=True) + np.cov(s, rowvar=False, bias=True)
+            scatter.reshape(-1)[:: len(scatter) + 1] += _RIDGE
+            direction = np.linalg.solve(scatter, s.mean(axis=0) - c.mean(axis=0))
+            weights[i, subspace], thresholds[i] = direction, best_threshold(c @ direction, s @ direction)
+        voters = unseen.sum(axis=0)  # (N,)
+        known = voters > 0  # pairs that every member saw do not count
+        wrong = []
+        for side, truth in ((covers, 0.0), (stegos, 1.0)):
+            votes = ((weights @ side.T > thresholds[:, None]) & unseen).sum(axis=0)[known] / voters[known]
+            wrong.append(abs((np.sign(votes - 0.5) + 1) / 2 - truth))  # half for a tie
+        return cls(weights, thresholds, float(np.mean(wrong)))
+
+    def votes(self, features: F64) -> F64:
+        """Share of members that classify each picture as stego: (N, features) → (N,) in [0, 1]."""
+        return (features @ self.weights.T > self.thresholds).mean(axis=1)
+
+
+def best_threshold(covers: F64, stegos: F64) -> float:
+    """Threshold between two of the values with the fewest covers above and stegos below; of several the middle one."""
+    values = np.sort(np.concatenate([covers, stegos]))
+    between = (values[1:] + values[:-1]) / 2
+    alarms = len(covers) - np.searchsorted(np.sort(covers), between, side="right")
+    misses = np.searchsorted(np.sort(stegos), between, side="right")
+    best = np.flatnonzero(alarms + misses == (alarms + misses).min())
+    return float(between[best[len(best) // 2]])
+
+
+@dataclass(frozen=True)
 class Spam:
-    """A trained detector: the share of an ensemble's members that call a picture stego."""
+    """A trained detector: the share of an ensemble's members that classify a picture as stego."""
 
     ensemble: Ensemble
 
+    @property
+    def error(self) -> float:
+        """Out-of-bag error of the ensemble."""
+        return self.ensemble.error
+
     @classmethod
     def train(cls, covers: Iterable[Picture], stegos: Iterable[Picture], *, seed: int = 1) -> Self:
-        """Learn from pairs: the i-th stego is the i-th cover with something in it. The seed decides every draw.
+        """Train on pairs: the i-th stego was made from the i-th cover. The seed decides every draw.
 
         Raises UsageError unless there are as many stegos as covers, at least 4.
         """
@@ -108,8 +177,8 @@ class Spam:
         from safetensors.numpy import save
 
         tensors = {"weights": self.ensemble.weights, "thresholds": self.ensemble.thresholds}
-        about = {"format": _FORMAT, "error": repr(self.ensemble.error)}
-        write_result(path, save(tensors, about), overwrite=overwrite)
+        metadata = {"format": _FORMAT, "error": repr(self.ensemble.error)}
+        write_result(path, save(tensors, metadata), overwrite=overwrite)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -119,43 +188,33 @@ class Spam:
 
         try:
             with safe_open(path, "numpy") as file:
-                about = file.metadata() or {}
-                if about.get("format") != _FORMAT:
-                    raise _no_model(path)
+                metadata: dict[str, Any] = file.metadata() or {}
                 weights, thresholds = (file.get_tensor(name) for name in ("weights", "thresholds"))
-                error = float(about["error"])
+                error = float(metadata["error"])
+            if metadata["format"] != _FORMAT or weights.shape != (len(thresholds), FEATURES) or not len(weights):
+                raise ValueError(path)
         except (OSError, SafetensorError, KeyError, ValueError) as problem:
-            raise _no_model(path) from problem
-        if weights.shape != (len(thresholds), FEATURES) or not len(thresholds):
-            raise _no_model(path)
+            hint = "Train one: csfnns steganalysis train --covers DIR --stegos DIR."
+            raise UsageError(f"{path} is not a SPAM model.", hint) from problem
         return cls(Ensemble(weights, thresholds, error))
 
 
-def cross_scores(
-    covers: F64, stegos: F64, *, folds: int = 5, seed: int = 1, members: int = MEMBERS
-) -> tuple[F64, F64]:
+def cross_scores(covers: F64, stegos: F64, *, folds: int = 5, seed: int = 1, members: int = MEMBERS) -> tuple[F64, F64]:
     """Scores of features of pairs, both (N, 686), each by an ensemble that saw neither the cover nor its stego.
 
-    The pairs are dealt into folds at random, and each fold is judged by what the others taught: (N,), (N,) in [0, 1].
-    Raises UsageError unless there are as many stegos as covers, and pairs enough to learn from.
+    The pairs are dealt into folds at random, and each fold is scored by an ensemble trained on the others: (N,), (N,)
+    in [0, 1]. Raises UsageError unless there are as many stegos as covers, and two pairs a fold.
     """
     if covers.shape != stegos.shape or len(covers) < 2 * folds:
-        hint = f"Give a stego for each cover, and at least {2 * folds} of both, or train on others and name the model."
         raise UsageError(
-            f"{len(covers)} covers and {len(stegos)} stegos are too few pairs to learn from.", hint
+            f"Cross-validation takes {2 * folds} pairs or more, got {len(covers)} covers and {len(stegos)} stegos.",
+            "Add pairs, or train on others and give the model.",
         )
     order = np.random.default_rng(seed).permutation(len(covers))
     scores = np.zeros((2, len(covers)))
     for fold in range(folds):
-        held = order[fold::folds]
-        taught = np.setdiff1d(order, held)
-        ensemble = Ensemble.fit(covers[taught], stegos[taught], seed=seed, members=members)
-        scores[:, held] = ensemble.votes(covers[held]), ensemble.votes(stegos[held])
+        held_out = order[fold::folds]
+        rest = np.setdiff1d(order, held_out)
+        ensemble = Ensemble.fit(covers[rest], stegos[rest], seed=seed, members=members)
+        scores[:, held_out] = ensemble.votes(covers[held_out]), ensemble.votes(stegos[held_out])
     return scores[0], scores[1]
-
-
-def _no_model(path: Path) -> UsageError:
-    return UsageError(
-        f"{path} is no detector of SPAM features.",
-        "Make one: csfnns steganalysis train --covers DIR --stegos DIR.",
-    )

@@ -1,24 +1,20 @@
-"""SRNet: a deep residual network without given filters, and without pooling in its first seven layers.
+"""SRNet: a deep residual network without fixed filters, and without pooling in its first seven layers.
 
 Boroumand, Chen and Fridrich, "Deep residual network for steganalysis of digital images", IEEE Trans. Information
 Forensics and Security 14 (2019). Here the first layer takes three colours.
 """
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
-from csfnns.steganalysis._network import Network, convolution, global_mean
+from csfnns.steganalysis.network import Network, classifier, convolution, global_mean
 
 
 class SrNet(Network):
     """Twelve layers: two plain, five with a skip connection, four that halve the size, one with a global mean.
 
-    The first kernels begin blind to smooth areas, so that the network sees residuals from the first step.
+    The first kernels start blind to smooth areas, so that the network sees residuals from the first step.
     """
-
-    rate: ClassVar[float] = 1e-3
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,9 +27,7 @@ class SrNet(Network):
             *(_halving(inputs, outputs) for inputs, outputs in ((16, 16), (16, 64), (64, 128), (128, 256))),
             *_two(256, 512),
         )  # fmt: skip
-        self.classes = nn.Linear(512, 2)
-        nn.init.normal_(self.classes.weight, std=0.01)
-        nn.init.zeros_(self.classes.bias)
+        self.classes = classifier(512)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits (N, 2) of levels (N, 3, H, W)."""
@@ -41,10 +35,8 @@ class SrNet(Network):
 
 
 def _rough(kernels: Tensor) -> Tensor:
-    """Kernels (…, 3, 3) without what they see in flat areas, slopes and parabolas: (…, 3, 3), of equal total power."""
-    y, x = (
-        each.flatten() for each in torch.meshgrid(torch.arange(-1.0, 2), torch.arange(-1.0, 2), indexing="ij")
-    )
+    """Kernels (…, 3, 3) without their response to flat areas, slopes and parabolas; the total power is kept."""
+    y, x = (each.flatten() for each in torch.meshgrid(torch.arange(-1.0, 2), torch.arange(-1.0, 2), indexing="ij"))
     smooth = torch.stack([torch.ones(9), x, y, x * y, x * x, y * y], 1)  # (9, 6)
     basis = torch.linalg.qr(smooth).Q
     flat = kernels.flatten(-2)
@@ -53,7 +45,7 @@ def _rough(kernels: Tensor) -> Tensor:
 
 
 class _Residual(nn.Module):
-    """Sum of two ways."""
+    """Sum of layers and a skip connection."""
 
     def __init__(self, layers: nn.Module, skip: nn.Module) -> None:
         super().__init__()

@@ -1,15 +1,14 @@
 """Xu-Net: a fixed high-pass filter, absolute values, and five groups of convolutions.
 
 Xu, Wu and Shi, "Structural design of convolutional neural networks for steganalysis", IEEE Signal Processing Letters
-23 (2016). Here the filter goes over each colour by itself, and the first group takes three residuals instead of one.
+23 (2016). Here the filter is applied to each colour, and the first group takes three residuals instead of one.
 """
 
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from csfnns.steganalysis._network import FilterBank, Network, convolution, global_mean
-from csfnns.steganalysis._srm import kv_filter
+from csfnns.steganalysis.network import FilterBank, Network, convolution, global_mean, kv_filter
 
 
 class XuNet(Network):
@@ -32,7 +31,7 @@ class XuNet(Network):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits (N, 2) of levels (N, 3, H, W)."""
-        # The sign of a residual means nothing: absolute values make the law symmetric.
+        # The sign of a residual carries no information: absolute values make the distribution one-sided.
         maps = self.first(self.residuals(pictures)).abs()
         return self.classes(global_mean(self.groups(maps)))
 

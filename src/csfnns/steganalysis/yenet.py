@@ -1,15 +1,21 @@
-"""Ye-Net: the 30 filters of the spatial rich model as first weights, cut off by a truncated linear unit.
+"""Ye-Net: the 30 filters of the spatial rich model as first weights, and a truncated linear unit.
 
 Ye, Ni and Yi, "Deep learning hierarchical representations for image steganalysis", IEEE Trans. Information Forensics
-and Security 12 (2017). Here the 30 filters go over each colour by itself, and the second layer takes 90 residuals.
+and Security 12 (2017). Here the filters are applied to each colour, and the second layer takes 90 residuals.
 """
 
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from csfnns.steganalysis._network import FilterBank, Network, convolution, global_mean, oppose_colours
-from csfnns.steganalysis._srm import srm_filters
+from csfnns.steganalysis.network import (
+    FilterBank,
+    Network,
+    convolution,
+    global_mean,
+    oppose_colours,
+    srm_filters,
+)
 
 _THRESHOLD = 3.0
 
