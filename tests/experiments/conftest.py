@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from csfnns.experiments import EXPERIMENTS, Plan, Ran, Store, make_plan, run
-from csfnns.picture import Picture
+from csfnns.experiments import EXPERIMENTS, Plan, RunResult, Store, make_plan, run
+from csfnns.images.io import Picture
 
 Scene = Callable[..., Picture]
 
@@ -26,11 +26,9 @@ class World:
 
     def plan(self, name: str, datasets: tuple[str, ...] = ("imagenet",), **choices: Any) -> Plan:
         secrets = {each: self.root / each for each in datasets}
-        return make_plan(
-            EXPERIMENTS[name], self.covers, secrets, **{"side": 64, "steps": 2, "pairs": 2} | choices
-        )
+        return make_plan(EXPERIMENTS[name], self.covers, secrets, **{"side": 64, "steps": 2, "pairs": 2} | choices)
 
-    def run(self, name: str, out: str = "out", **choices: Any) -> tuple[Plan, Store, Ran]:
+    def run(self, name: str, out: str = "out", **choices: Any) -> tuple[Plan, Store, RunResult]:
         plan, store = self.plan(name, **choices), Store(self.root / out)
         plan.save(store.folder)
         return plan, store, run(EXPERIMENTS[name], plan, store)

@@ -46,7 +46,7 @@ def test_another_file_of_that_name_is_refused_and_left_alone(tmp_path: Path) -> 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="cannot be made"):
+    with pytest.raises(UsageError, match="cannot be created"):
         Store(tmp_path / "file" / "out")
     with pytest.raises(UsageError, match="No run is stored"):
         Store(tmp_path, must_exist=True)

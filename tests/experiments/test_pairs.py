@@ -15,20 +15,18 @@ import pytest
 from PIL import Image
 
 from csfnns.errors import CapacityError, CsfnnsError, PictureError, UsageError
-from csfnns.experiments import PairSet, Wanted, load_pairs, make_pairs
-from csfnns.experiments.pair_maker import matched
-from csfnns.experiments.pair_set import source_of
-from csfnns.measure import psnr
-from csfnns.picture import Picture, read_picture
+from csfnns.experiments import PairSet, PairSpec, load_pairs, make_pairs
+from csfnns.experiments.pairs import lsb_matching, source_of
+from csfnns.images.io import Picture, read_picture
+from csfnns.images.metrics import psnr
 from csfnns.steganalysis import Deep, make_network
-from csfnns.stream import Seed
 
 SCRIPT = str(Path(sys.executable).with_name("csfnns"))
 
 
-def want(world: Any, scheme: str = "lsb", **choices: Any) -> Wanted:
+def want(world: Any, scheme: str = "lsb", **choices: Any) -> PairSpec:
     pictures = {} if scheme in ("direct", "direct-grain") else {"secrets": world.root / "imagenet"}
-    return Wanted(**{"scheme": scheme, "covers": world.covers, **pictures} | choices)
+    return PairSpec(**{"scheme": scheme, "covers": world.covers, **pictures} | choices)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -92,7 +90,7 @@ def test_another_seed_gives_other_pairs(world: Any, tmp_path: Path) -> None:
 
 
 def test_a_process_that_is_killed_leaves_a_set_to_go_on_with(world: Any, tmp_path: Path) -> None:
-    wanted = want(world, "paper", steps=20)
+    spec = want(world, "paper", steps=20)
     line = f"experiment pairs --scheme paper --covers {world.covers} --secrets {world.root / 'imagenet'}"
     command = [SCRIPT, *line.split(), "--steps", "20", "--count", "30", "--out", str(tmp_path / "killed")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -105,15 +103,15 @@ def test_a_process_that_is_killed_leaves_a_set_to_go_on_with(world: Any, tmp_pat
     there = len(load_pairs(tmp_path / "killed").names)
     assert 2 <= there < 30
     count = there + 2
-    made = make_pairs(wanted, count, tmp_path / "killed")
+    made = make_pairs(spec, count, tmp_path / "killed")
     assert (made.done, made.reused) == (2, there)
-    make_pairs(wanted, count, tmp_path / "through")
+    make_pairs(spec, count, tmp_path / "through")
     killed, through = content(tmp_path / "killed"), content(tmp_path / "through")
     assert killed.items() >= through.items()
 
 
 def test_the_generators_covers_are_all_different(tmp_path: Path) -> None:
-    make_pairs(Wanted("direct", None, bytes=20), 4, tmp_path / "set")
+    make_pairs(PairSpec("direct", "abstract", bytes=20), 4, tmp_path / "set")
     pairs = load_pairs(tmp_path / "set")
     assert pairs.names == ("0@0", "1@0", "2@0", "3@0")
     assert len({pairs.cover(name).tobytes() for name in pairs.names}) == 4
@@ -122,18 +120,11 @@ def test_the_generators_covers_are_all_different(tmp_path: Path) -> None:
 
 
 def test_matching_moves_levels_by_one_at_half_its_rate(world: Any, tmp_path: Path) -> None:
-    make_pairs(Wanted("matching", world.covers, rate=0.2), 4, tmp_path / "set")
+    make_pairs(PairSpec("matching", world.covers, rate=0.2), 4, tmp_path / "set")
     for delta in changes(load_pairs(tmp_path / "set")):
         assert np.count_nonzero(delta) == round(0.1 * delta.size)
         assert abs(delta).max() == 1
         assert abs(delta.sum()) < 4 * np.sqrt(np.count_nonzero(delta))
-
-
-def test_matching_says_whose_payload_it_stands_at(world: Any, tmp_path: Path) -> None:
-    make_pairs(want(world, "matching"), 1, tmp_path / "counted")
-    make_pairs(Wanted("matching", world.covers, rate=0.2), 1, tmp_path / "drawn")
-    assert load_pairs(tmp_path / "counted").label == "LSB matching (as many changes as standard)"
-    assert load_pairs(tmp_path / "drawn").label == "LSB matching"
 
 
 def test_names_with_what_divides_picture_and_crop_are_refused(world: Any, tmp_path: Path) -> None:
@@ -144,10 +135,16 @@ def test_names_with_what_divides_picture_and_crop_are_refused(world: Any, tmp_pa
     assert not (tmp_path / "set").exists()
 
 
-def test_matching_stays_within_the_scale() -> None:
-    cover = np.tile(np.array([0, 255], np.uint8), (64, 64, 3))[:, :, :3].copy()
-    delta = matched(cover, cover.size, Seed(bytes(32))).astype(int) - cover
-    assert np.array_equal(delta, np.where(cover == 0, 1, -1))
+@pytest.mark.parametrize("strength", [1, 2, 4])
+def test_matching_moves_that_many_levels_within_the_scale(strength: int) -> None:
+    cover = np.resize(np.array([0, 1, 3, 4, 251, 252, 254, 255], np.uint8), (64, 64, 3))
+    delta = lsb_matching(cover, 5000, np.random.default_rng(1), strength).astype(int) - cover
+    assert np.count_nonzero(delta) == 5000
+    assert set(np.unique(np.abs(delta))) == {0, strength}
+    within = (cover >= strength) & (cover <= 255 - strength)
+    assert abs(delta[within].mean()) < 0.1 * strength
+    assert (delta[cover < strength] >= 0).all()
+    assert (delta[cover > 255 - strength] <= 0).all()
 
 
 def test_matching_changes_as_much_as_standard(world: Any, tmp_path: Path) -> None:
@@ -165,9 +162,7 @@ def test_covers_of_grain_carry_grain_too(world: Any, tmp_path: Path) -> None:
     make_pairs(want(world, "direct", bytes=200), 4, tmp_path / "direct")
     grain, plain = load_pairs(tmp_path / "grain"), load_pairs(tmp_path / "direct")
     for name in grain.names:
-        decoy, stego = (
-            side.astype(int) - plain.cover(name) for side in (grain.cover(name), grain.stego(name))
-        )
+        decoy, stego = (side.astype(int) - plain.cover(name) for side in (grain.cover(name), grain.stego(name)))
         assert decoy.std() == pytest.approx(stego.std(), rel=0.05)
         assert np.count_nonzero(decoy != stego) > 0.5 * decoy.size
 
@@ -188,35 +183,33 @@ def test_figures_are_kept_of_each_pair(world: Any, tmp_path: Path) -> None:
 
 def test_a_search_against_a_network_says_whom_it_has_met(world: Any, tmp_path: Path) -> None:
     Deep("xunet", make_network("xunet", 1)).save(tmp_path / "model.safetensors")
-    choices = {"steps": 20, "against": (tmp_path / "model.safetensors",), "gamma": 1.0}
+    choices = {"steps": 20, "evade": (tmp_path / "model.safetensors",), "gamma": 1.0}
     make_pairs(want(world, "paper", **choices), 2, tmp_path / "sly")
     make_pairs(want(world, "paper", steps=20), 2, tmp_path / "naive")
     sly, naive = load_pairs(tmp_path / "sly"), load_pairs(tmp_path / "naive")
-    assert (sly.met, naive.met) == (("xunet",), ())
-    assert (sly.key, naive.key) == ("paper-against-xunet-6", "paper-6")
-    assert sly.label == "Cs-FNNS (paper) against xunet"
+    assert (sly.trained_against, naive.trained_against) == (("xunet",), ())
+    assert (sly.key, naive.key) == ("paper-evading-xunet-6", "paper-6")
+    assert sly.label == "Cs-FNNS (paper) evading xunet"
     judge = Deep.load(tmp_path / "model.safetensors")
     suspicion = [np.mean([judge.score(each.stego(name)) for name in each.names]) for each in (sly, naive)]
     assert suspicion[0] < suspicion[1]
-    make_pairs(want(world, "paper", steps=20, against=choices["against"]), 1, tmp_path / "usual")
-    assert "with gamma=2e-05 against" in (tmp_path / "usual" / "pairs.json").read_text()
-    with pytest.raises(UsageError, match="The search of lsb knows no detectors"):
-        make_pairs(want(world, "lsb", against=choices["against"]), 1, tmp_path / "none")
+    make_pairs(want(world, "paper", steps=20, evade=choices["evade"]), 1, tmp_path / "usual")
+    assert "gamma=2e-05 against networks" in (tmp_path / "usual" / "pairs.json").read_text()
+    with pytest.raises(UsageError, match="cannot evade detectors"):
+        make_pairs(want(world, "lsb", evade=choices["evade"]), 1, tmp_path / "none")
     Deep("xunet", make_network("xunet", 2)).save(tmp_path / "model.safetensors", overwrite=True)
-    with pytest.raises(UsageError, match="models of --against differ"):
+    with pytest.raises(UsageError, match="models of --evade differ"):
         make_pairs(want(world, "paper", **choices), 2, tmp_path / "sly")
 
 
-def test_secrets_are_all_used_before_any_is_again(
-    world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secrets_are_all_used_before_any_is_again(world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
     def spy(path: Path) -> Picture:
         seen.extend([path.stem] * (path.parent.name == "imagenet"))
         return read_picture(path)
 
-    monkeypatch.setattr("csfnns.experiments.pair_sources.read_picture", spy)
+    monkeypatch.setattr("csfnns.experiments.pairs.read_picture", spy)
     make_pairs(want(world), 8, tmp_path / "set")
     assert sorted(seen[:4]) == sorted(seen[4:]) == ["0", "1", "2", "3"]
     assert seen[:4] != seen[4:]
@@ -271,26 +264,24 @@ def test_a_folder_with_pictures_of_something_else_is_refused(world: Any, tmp_pat
         ({"scheme": "robust"}, "no scheme 'robust'"),
         ({"side": 100}, "100x100"),
         ({"secrets": None}, "lsb needs --secrets"),
-        ({"bytes": 10}, "lsb has no use for --bytes"),
-        ({"rate": 0.5}, "lsb has no use for --rate"),
-        ({"bpp": "7"}, "no rate of 7 bits a pixel"),
-        ({"steps": 0}, "0 steps"),
+        ({"bytes": 10}, "lsb does not use --bytes"),
+        ({"rate": 0.5}, "lsb does not use --rate"),
+        ({"bpp": "7"}, "bpp must be one of"),
+        ({"steps": 0}, "steps must be 1 or more, got 0"),
         ({"scheme": "direct", "secrets": None}, "direct needs --bytes"),
-        ({"scheme": "direct", "bytes": 10}, "direct has no use for --secrets"),
-        ({"scheme": "direct", "bytes": 10, "secrets": None, "bpp": "6"}, "direct has no use for --bpp"),
-        ({"scheme": "direct", "bytes": 0, "secrets": None}, "nothing to hide"),
-        ({"scheme": "matching", "rate": 1.5}, "no rate of 1.5"),
-        ({"scheme": "matching", "rate": 0.5}, "matching has no use for --secrets"),
-        ({"gamma": 1.0}, "lsb has no use for --gamma"),
-        ({"scheme": "direct", "bytes": 9, "secrets": None, "against": (Path("m"),)}, "no use for --against"),
+        ({"scheme": "direct", "bytes": 10}, "direct does not use --secrets"),
+        ({"scheme": "direct", "bytes": 10, "secrets": None, "bpp": "6"}, "direct does not use --bpp"),
+        ({"scheme": "direct", "bytes": 0, "secrets": None}, "bytes must be 1 or more"),
+        ({"scheme": "matching", "rate": 1.5}, "rate must be in .0, 1., got 1.5"),
+        ({"scheme": "matching", "rate": 0.5}, "matching does not use --secrets"),
+        ({"gamma": 1.0}, "lsb does not use --gamma"),
+        ({"scheme": "direct", "bytes": 9, "secrets": None, "evade": (Path("m"),)}, "does not use --evade"),
         ({"scheme": "udh"}, "udh cannot run here"),
     ],
 )
-def test_choices_that_do_not_fit_together_are_refused(
-    world: Any, choices: dict[str, Any], message: str
-) -> None:
+def test_choices_that_do_not_fit_together_are_refused(world: Any, choices: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Wanted(**{"scheme": "lsb", "covers": world.covers, "secrets": world.root / "imagenet"} | choices)
+        PairSpec(**{"scheme": "lsb", "covers": world.covers, "secrets": world.root / "imagenet"} | choices)
 
 
 def test_covers_that_give_no_crops_are_refused(world: Any, tmp_path: Path) -> None:
@@ -298,7 +289,7 @@ def test_covers_that_give_no_crops_are_refused(world: Any, tmp_path: Path) -> No
         ({"side": 80}, 1, PictureError, "64x80 pixels, and no crop of 80x80"),
         ({}, 4 * 17 + 1, UsageError, "17 crops of 64x64, and 18 are needed"),
         ({"covers": tmp_path / "nowhere"}, 1, PictureError, "no folder"),
-        ({}, 0, UsageError, "nothing to make"),
+        ({}, 0, UsageError, "count must be 1 or more"),
     ]
     for choices, count, error, message in refused:
         with pytest.raises(error, match=message):
@@ -339,11 +330,11 @@ def test_where_no_pair_fits_it_is_an_error(world: Any, tmp_path: Path) -> None:
     [
         (None, "There are no pairs"),
         ("no JSON", "damaged"),
-        (json.dumps({"version": 2}), "another version"),
-        (json.dumps({"version": 1, "scheme": "mine"}), "does not tell scheme and payload"),
-        (json.dumps({"version": 1, "scheme": "mine", "payload": 0}), "payload of 0.0"),
-        (json.dumps({"version": 1, "scheme": "mine", "payload": math.inf}), "payload of inf"),
-        (json.dumps({"version": 1, "scheme": "mine", "payload": 1}), "no pairs in .* yet"),
+        (json.dumps({"version": 1}), "another version"),
+        (json.dumps({"version": 2, "scheme": "mine"}), "is damaged: payload"),
+        (json.dumps({"version": 2, "scheme": "mine", "payload": 0}), "must be above 0, got 0.0"),
+        (json.dumps({"version": 2, "scheme": "mine", "payload": math.inf}), "must be above 0, got inf"),
+        (json.dumps({"version": 2, "scheme": "mine", "payload": 1}), "no pairs in .* yet"),
     ],
 )
 def test_a_folder_that_is_no_set_is_refused(tmp_path: Path, text: str | None, message: str) -> None:

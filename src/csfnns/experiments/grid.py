@@ -1,4 +1,4 @@
-"""Pages of figures: labelled pictures in rows, drawn with Pillow so that no pixel is blurred but by its scaling."""
+"""Pages of figures: labelled pictures in rows, drawn with Pillow, so that only scaling changes a pixel."""
 
 import math
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from csfnns.measure import psnr
-from csfnns.picture import Picture, fit
+from csfnns.images.io import Picture, fit
+from csfnns.images.metrics import psnr
 
 if TYPE_CHECKING:
     from PIL import ImageDraw, ImageFont
@@ -19,35 +19,21 @@ _GAP, _BORDER, _LINE = 12, 4, 24
 _TEXT, _TITLE = 17, 21
 INK, PAPER = (30, 30, 30), (255, 255, 255)
 BLUE, ORANGE = (47, 110, 186), (226, 125, 36)
-"""Borders: covers and stegos, secrets and what was recovered."""
+"""Borders: of covers and stegos, of secrets and recovered pictures."""
+CENTRE = f"Of larger residuals the centre of {CELL}x{CELL} is drawn, pixel by pixel."
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture, with a line below it and a border around it; without one, the line in an empty frame."""
+    """One picture with a caption below and a border around it; without a picture, the caption in an empty frame."""
 
     picture: Picture | None
     caption: str = ""
     colour: tuple[int, int, int] = INK
 
 
-CENTRE = f"Of larger residuals the centre of {CELL}x{CELL} is drawn, pixel by pixel."
-
-Rows = Sequence[tuple[str, Sequence[Cell]]]
-"""Label at the left of each row, and its cells."""
-
-
-def stack(pages: Sequence[Picture]) -> Picture:
-    """Pages one below the other, on white."""
-    width = max(page.shape[1] for page in pages)
-    padded = [
-        np.pad(page, ((0, 0), (0, width - page.shape[1]), (0, 0)), constant_values=255) for page in pages
-    ]
-    return np.concatenate(padded)
-
-
-def grid(title: str, remark: str, headings: Sequence[str], rows: Rows) -> Picture:
-    """Picture of a table of pictures: title, a remark below it, headings of columns, a label for each row."""
+def grid(title: str, remark: str, headings: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]]) -> Picture:
+    """A table of pictures: title, a remark below it, headings of columns, and a label at the left of each row."""
     from PIL import Image, ImageDraw
 
     left = _GAP + max(_width(label) for label, _ in rows) + _GAP
@@ -72,12 +58,12 @@ def grid(title: str, remark: str, headings: Sequence[str], rows: Rows) -> Pictur
 
 
 def centre(picture: Picture) -> Picture:
-    """Middle of a picture, as large as a cell, whose pixels are drawn as they are: scaling would weaken noise."""
+    """Middle of a picture, as large as a cell: its pixels are drawn as they are, since scaling would weaken noise."""
     top, left = (max(0, side - CELL) // 2 for side in picture.shape[:2])
     return picture[top : top + CELL, left : left + CELL].copy()
 
 
-def against(a: Picture, b: Picture | None) -> str:
+def psnr_caption(a: Picture, b: Picture | None) -> str:
     """PSNR of two pictures, for a caption."""
     return "nothing could be read" if b is None else f"{psnr(a, b):.1f} dB"
 
@@ -110,7 +96,7 @@ def _width(text: str, size: int = _TEXT) -> int:
 
 @cache
 def _font(size: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
-    """Pillow's own font: the same on every machine. It has Latin letters and no signs such as the times sign."""
+    """Pillow's own font, the same on every machine. It has Latin letters and no × sign."""
     from PIL import ImageFont
 
     return ImageFont.load_default(size)

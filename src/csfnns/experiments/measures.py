@@ -1,64 +1,125 @@
-"""What is measured of a trial. All distances are of 8-bit pictures."""
+"""What is measured of a trial. All distances are between 8-bit pictures."""
 
+import io
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from itertools import count
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from csfnns.experiments.base import HERE, Figures, Found, Measured, Trial, Value, denoised
+from csfnns.experiments.base import (
+    CORRECTED,
+    HERE,
+    PUBLISHED,
+    Figures,
+    Measured,
+    Recovered,
+    Value,
+    denoised,
+)
+from csfnns.experiments.methods import Trial, recover
 from csfnns.extras import has
-from csfnns.measure import compare
-from csfnns.picture import Picture
+from csfnns.images.io import Picture, read_picture
+from csfnns.images.metrics import compare
+from csfnns.stream import Seed
 
 if TYPE_CHECKING:
-    from csfnns.lpips import Lpips, Network
+    from csfnns.images.lpips import Lpips, Network
 
 UNREADABLE = "nothing could be read"
-
-DENOISED = (
-    "The paper's recovered figures are after its denoiser (DnCNN). Lines that say so are after csfnns's own, a smaller"
-    " one; the others are what the decoder gives."
-)
-
-RAW = "Recovered pictures are as the decoder gives them, before any denoiser."
+JPEG_QUALITY = 90
+"""Of Table 3's compression."""
+NO_COVER = "receivers need no cover"
 
 LPIPS_NETWORK: "Network" = "alex"
-"""The paper does not say which; this is the usual one."""
+"""The paper does not name its network; this is the usual one."""
 
 
 def quality(trial: Trial) -> Measured:
     """PSNR, SSIM and LPIPS of stego and recovered pictures: means over receivers."""
-    return with_denoised(
-        trial,
-        lambda clean: {
-            HERE: stego_figures(trial.cover, trial.stego, lpips=True)
-            | recovered_figures(trial, lpips=True, clean=clean)
-        },
-    )
+    return _with_denoised(trial, lambda clean: {HERE: _both(trial, lpips=True, clean=clean)})
 
 
 def fidelity(trial: Trial) -> Measured:
     """PSNR and SSIM of stego and recovered pictures."""
-    return with_denoised(
-        trial,
-        lambda clean: {HERE: stego_figures(trial.cover, trial.stego) | recovered_figures(trial, clean=clean)},
-    )
+    return _with_denoised(trial, lambda clean: {HERE: _both(trial, clean=clean)})
 
 
 def raw_fidelity(trial: Trial) -> Measured:
-    """PSNR and SSIM of stego pictures, and of recovered ones as the decoder gives them."""
-    return {HERE: stego_figures(trial.cover, trial.stego) | recovered_figures(trial)}
+    """PSNR and SSIM of stego pictures, and of recovered ones before any denoiser."""
+    return {HERE: _both(trial)}
 
 
-def with_denoised(trial: Trial, measure: Callable[[bool], Measured]) -> Measured:
-    """Every variant, and again with denoised pictures for methods whose pictures are noisy, where that can be done."""
-    from csfnns.denoise import helps
+def after_jpeg(trial: Trial) -> Measured:
+    """Table 3. Corrected: the stego is compressed once. As published: an adapted stego was compressed before that."""
+    once = compressed(trial.stego)
+    twice = compressed(once) if trial.method.adapted else None
+
+    def figures(clean: bool) -> Measured:
+        found = {CORRECTED: _stego(trial, trial.stego) | _recovered(trial, once, clean=clean)}
+        if twice is not None:
+            found[PUBLISHED] = _stego(trial, once) | _recovered(trial, twice, clean=clean)
+        return found
+
+    return _with_denoised(trial, figures)
+
+
+def compressed(picture: Picture) -> Picture:
+    """The picture after one JPEG compression: baseline, quality 90, colours at half the resolution (4:2:0)."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0")
+    return read_picture(buffer.getvalue())
+
+
+def times(trial: Trial) -> Measured:
+    """Table 4: seconds for cover, search and decoding, and their sums."""
+    from csfnns.covers import make_generator
+
+    search, decoding = trial.search_seconds, _second_time(lambda: recover(trial))
+    found: dict[str, Value] = {"search": search, "decoding": decoding}
+    if trial.method.decoder_input != "perturbation":
+        return {HERE: {**found, "cover": NO_COVER, "embedding": search, "extraction": decoding}}
+    generator, number = make_generator(trial.profile), count(1)
+    root = Seed(sha256(b"csfnns/2/experiments").digest())
+    # A new cover each time, so that nothing is reused.
+    cover = _second_time(lambda: generator(root.derive(f"csfnns/2/experiment/timing/{next(number)}")))
+    return {HERE: {**found, "cover": cover, "embedding": cover + search, "extraction": cover + decoding}}
+
+
+def _second_time(work: Callable[[], object]) -> float:
+    """Seconds of the second of two calls: the first may have to load libraries."""
+    work()
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def several_receivers(trial: Trial) -> Measured:
+    """Table 5. Corrected: means over receivers. As published: the last receiver's LPIPS divided by their number."""
+    stego = _stego(trial, trial.stego, lpips=True)
+
+    def figures(clean: bool) -> Measured:
+        each = _receivers(trial, trial.stego, lpips=True, clean=clean)
+        corrected = stego | _means(each)
+        last = each[-1]["lpips"]
+        share: Value = last if isinstance(last, str) else last / len(each)
+        return {CORRECTED: corrected, PUBLISHED: corrected | {"recovered_lpips": share}}
+
+    return _with_denoised(trial, figures)
+
+
+def _with_denoised(trial: Trial, measure: Callable[[bool], Measured]) -> Measured:
+    """Every variant, and again with denoised pictures for methods whose pictures are noisy, where that is possible."""
+    from csfnns.images.denoise import helps
 
     raw = measure(False)
-    noisy = trial.seen is not None and (not trial.profile.has_header or helps(trial.profile))
+    noisy = trial.method.decoder_input is not None and (not trial.profile.has_header or helps(trial.profile))
     if not noisy or denoiser_setting() is None:
         return raw
     return {**raw, **{denoised(variant): figures for variant, figures in measure(True).items()}}
@@ -70,37 +131,40 @@ def denoiser_setting() -> str | None:
     return sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
-def stego_figures(cover: Picture, stego: Picture, *, lpips: bool = False) -> dict[str, Value]:
+def _both(trial: Trial, *, lpips: bool = False, clean: bool = False) -> dict[str, Value]:
+    return _stego(trial, trial.stego, lpips=lpips) | _recovered(trial, trial.stego, lpips=lpips, clean=clean)
+
+
+def _stego(trial: Trial, stego: Picture, *, lpips: bool = False) -> dict[str, Value]:
     """Stego against cover."""
-    return {f"stego_{key}": value for key, value in distance(cover, stego, lpips=lpips).items()}
+    return {f"stego_{key}": value for key, value in distance(trial.cover, stego, lpips=lpips).items()}
 
 
-def recovered_figures(
-    trial: Trial, stego: Picture | None = None, *, lpips: bool = False, clean: bool = False
-) -> dict[str, Value]:
-    """What receivers get, from the stego or from what has become of it, against their secrets: means."""
-    each = receivers_figures(trial, stego, lpips=lpips, clean=clean)
-    return {f"recovered_{key}": mean([figures[key] for figures in each]) for key in each[0]}
+def _recovered(trial: Trial, stego: Picture, *, lpips: bool = False, clean: bool = False) -> dict[str, Value]:
+    """What receivers get from that stego, against their secrets: means."""
+    return _means(_receivers(trial, stego, lpips=lpips, clean=clean))
 
 
-def receivers_figures(
-    trial: Trial, stego: Picture | None = None, *, lpips: bool = False, clean: bool = False
-) -> Sequence[Figures]:
-    """Distance of each receiver's picture from his secret, both on the decoder's grid."""
-    pictures = [None if found is None else _shown(found, clean=clean) for found in trial.recover(stego)]
+def _means(receivers: Sequence[Figures]) -> dict[str, Value]:
+    return {f"recovered_{key}": mean([figures[key] for figures in receivers]) for key in receivers[0]}
+
+
+def _receivers(trial: Trial, stego: Picture, *, lpips: bool, clean: bool) -> Sequence[Figures]:
+    """Distance of each receiver's picture from their secret, both on the decoder's grid."""
+    pictures = [None if got is None else _shown(got, clean=clean) for got in recover(trial, stego)]
     pairs = zip(trial.secrets.values(), pictures, strict=True)
     return [distance(secret, picture, lpips=lpips) for secret, picture in pairs]
 
 
-def _shown(found: Found, *, clean: bool) -> Picture:
+def _shown(got: Recovered, *, clean: bool) -> Picture:
     """The picture, or what `reveal` makes of it with the denoiser."""
-    from csfnns.denoise import denoise
+    from csfnns.images.denoise import denoise
 
-    return denoise(found.picture, found.expected_psnr) if clean else found.picture
+    return denoise(got.picture, got.expected_psnr) if clean else got.picture
 
 
 def distance(a: Picture, b: Picture | None, *, lpips: bool) -> Mapping[str, Value]:
-    """PSNR in dB, SSIM and, if asked for, LPIPS; the reason instead of each where there is no picture."""
+    """PSNR in dB, SSIM and, on request, LPIPS; the reason instead of each where there is no picture."""
     if b is None:
         return dict.fromkeys(("psnr", "ssim", "lpips") if lpips else ("psnr", "ssim"), UNREADABLE)
     figures = compare(a, b)
@@ -116,20 +180,20 @@ def mean(values: Sequence[Value]) -> Value:
 
 
 def lpips_setting() -> str | None:
-    """Network whose LPIPS is measured here, with a digest of its weights; None where these are missing."""
+    """Network of the LPIPS measured here, with a digest of its weights; None where these are missing."""
     metric = _lpips()
     return None if isinstance(metric, str) else f"{LPIPS_NETWORK} {_digest(metric)}"
 
 
 def lpips_missing() -> str | None:
-    """Why there is no LPIPS here; None where there is."""
+    """Why LPIPS cannot be measured here; None where it can."""
     metric = _lpips()
     return metric if isinstance(metric, str) else None
 
 
 def perceptual(a: Picture, b: Picture) -> Value:
     """LPIPS, or the reason why there is none."""
-    from csfnns.lpips import LEAST_SIDE
+    from csfnns.images.lpips import LEAST_SIDE
 
     metric = _lpips()
     if isinstance(metric, str):
@@ -141,21 +205,21 @@ def _lpips() -> "Lpips | str":
     """The metric, or the reason why there is none. Raises UsageError for files that hold something else."""
     if not has("network"):
         return "it needs the extra 'network': pip install 'csfnns[network]'"
-    from csfnns.lpips import ENVIRONMENT
+    from csfnns.images.lpips import ENVIRONMENT
 
     return _load_lpips(os.environ.get(ENVIRONMENT))
 
 
 @cache
-def _digest(metric: "Lpips") -> str:
-    """SHA-256 of the numbers that it computes with, whatever files they came from."""
-    tensors = [*metric._backbone.state_dict().values(), *metric._heads]
-    return sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors)).hexdigest()
-
-
-@cache
 def _load_lpips(folder: str | None) -> "Lpips | str":
-    from csfnns.lpips import Missing, load_lpips
+    from csfnns.images.lpips import Missing, load_lpips
 
     metric = load_lpips(LPIPS_NETWORK)
     return metric.reason if isinstance(metric, Missing) else metric
+
+
+@cache
+def _digest(metric: "Lpips") -> str:
+    """SHA-256 of the numbers that it computes with, whichever files they came from."""
+    tensors = [*metric._backbone.state_dict().values(), *metric._heads]
+    return sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors)).hexdigest()

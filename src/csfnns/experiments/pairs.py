@@ -1,59 +1,319 @@
-"""Sets of pairs for steganalysis: covers, and the stegos made of them.
+"""Sets of pairs for steganalysis: covers, and the stegos made from them.
 
-    DIR/pairs.json             scheme, payload, and every setting that the pictures follow from
+    DIR/pairs.json             scheme, payload, and every setting on which the pictures depend
     DIR/covers/NAME@K.png      what is sent without a message: the K-th crop of the source picture NAME
-    DIR/stegos/NAME@K.png      the same with one
+    DIR/stegos/NAME@K.png      the same with a message
     DIR/rows.sqlite            for each pair, how far the stego is from the plain cover, and what a receiver gets
 
 A pair depends on its name and on the settings alone, not on how many there are: a set can be stopped, and can grow.
 """
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+import numpy as np
 
 import csfnns
-from csfnns.errors import CapacityError, SearchError, UsageError
-from csfnns.experiments.pair_maker import Maker
-from csfnns.experiments.pair_set import ABOUT, VERSION, read_about
-from csfnns.experiments.pair_sources import Secrets, Sources, digest_of
-from csfnns.experiments.pair_wanted import Wanted
-from csfnns.experiments.provenance import code_digest, libraries
+from csfnns.covers import GENERATORS
+from csfnns.errors import CapacityError, NoMessageError, PictureError, SearchError, UsageError
+from csfnns.experiments import methods as adapter
+from csfnns.experiments.base import Case
+from csfnns.experiments.methods import METHODS, Method, ReceiverSeeds, Scheme, Setting
+from csfnns.experiments.provenance import HIDING, code_digest, libraries, outside_modules
+from csfnns.experiments.run import find_pictures
 from csfnns.experiments.store import FILE as ROWS
-from csfnns.experiments.store import Store
+from csfnns.experiments.store import Row, Store, read_json, write_json
 from csfnns.extras import require
 from csfnns.files import write_result
-from csfnns.output import encode_picture
+from csfnns.images.io import Picture, fit, read_picture
+from csfnns.images.metrics import psnr
+from csfnns.images.output import encode_picture
+from csfnns.profile import GRID, Rate, make_profile
+from csfnns.steganalysis import Deep
+from csfnns.stream import Seed
 
-_CODE = (
-    *("search", "schemes", "decoders", "payloads", "coding", "covers"),
-    *("picture.py", "jpeg_steps.py", "stream.py", "profile.py", "measure.py"),
-    *(f"experiments/{name}.py" for name in ("base", "methods", "pair_wanted", "pair_maker", "pair_sources")),
-)
-"""Sources, or folders of them, that the pictures follow from."""
-_DETECTORS = ("steganalysis",)
-"""Further ones where a search is to deceive detectors."""
+SPEC = "pairs.json"
+MATCHING = "matching"
+BYTES = {"direct": "direct", "direct-grain": "direct (grain)"}
+"""Schemes that hide bytes, and their labels."""
+WITH_GRAIN = "direct-grain"
+"""Scheme whose pictures without a message carry grain of the same distribution."""
+AS_STANDARD = "LSB matching (as many changes as standard)"
+"""Label of `matching` without a rate; its payload is that of the embedding whose changes it counts."""
+_NEEDED = {
+    "bytes": "Set the number of random bytes in each stego.",
+    "secrets": "Name a folder of pictures to hide.",
+}
 
-Tell = Callable[[str, int, int], None]
-"""Called after each pair with its name, how many are there, and how many there shall be."""
+
+def schemes() -> tuple[str, ...]:
+    """Names of all schemes: the methods of the tables that know no compression, LSB matching, those of bytes."""
+    return (*(name for name, method in METHODS.entries().items() if not method.adapted), MATCHING, *BYTES)
 
 
 @dataclass(frozen=True)
-class Made:
-    """What making a set came to."""
+class PairSpec:
+    """What a set of pairs consists of. Raises UsageError for choices that do not fit together."""
+
+    scheme: str
+    """One of `schemes()`."""
+    covers: Path | str
+    """Folder of source pictures, from which crops are taken; or the name of a cover generator, such as "abstract"."""
+    secrets: Path | None = None
+    """Folder of secrets, for schemes that hide a picture."""
+    side: int = 64
+    """Of the covers, in pixels: a multiple of 16 from 64."""
+    bpp: Rate | None = None
+    """Secret bits a cover pixel, for schemes that hide a picture: 6 unless given."""
+    steps: int | None = None
+    """Of each search; None for the method's own."""
+    bytes: int | None = None
+    """Random bytes in each stego, for `direct` and `direct-grain`."""
+    rate: float | None = None
+    """For `matching`: bits a sub-pixel in (0, 1], half of which change it; None for as many changes in each cover as
+    `standard` makes."""
+    evade: tuple[Path, ...] = ()
+    """Models of networks that the search evades, for Cs-FNNS."""
+    gamma: float | None = None
+    """γ of Eq. 6: their weight; None for the search's own."""
+    seed: int = 1
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.scheme not in schemes():
+            raise UsageError(f"There is no scheme {self.scheme!r}.", f"Choose one of: {', '.join(schemes())}.")
+        if self.side % GRID or not 64 <= self.side <= 8192:
+            hint = f"Sides are multiples of {GRID} from 64 to 8192."
+            raise UsageError(f"Covers cannot have {self.side}x{self.side} pixels.", hint)
+        if self.bpp not in (None, *get_args(Rate)):
+            raise UsageError(f"bpp must be one of {', '.join(get_args(Rate))}, got {self.bpp}.", "Choose one.")
+        if self.rate is not None and not 0 < self.rate <= 1:
+            raise UsageError(f"rate must be in (0, 1], got {self.rate}.", "Give bits a sub-pixel.")
+        for name in ("steps", "bytes"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name} must be 1 or more, got {value}.", "Give a larger number.")
+        if isinstance(self.covers, str) and GENERATORS[self.covers].source:
+            raise UsageError(f"Covers of {self.covers} need a source.", "Make them first, and give their folder.")
+        self._check_choices()
+
+    @property
+    def method(self) -> Method | None:
+        """Method that makes the stegos, or whose changes are counted; None where no picture is hidden."""
+        if self.scheme == MATCHING:
+            return METHODS["standard"] if self.rate is None else None
+        return None if self.scheme in BYTES else METHODS[self.scheme]
+
+    @property
+    def case(self) -> Case:
+        """Rate of the search, as tables have it."""
+        return Case("one", "one secret", bpp=self.bpp or "6")
+
+    @property
+    def setting(self) -> Setting:
+        """What is asked of the search."""
+        return Setting(self.side, self.steps, self.device)
+
+    @property
+    def payload(self) -> float:
+        """Bits a pixel of the cover: of the secret's pixels, of the file, or of the chosen places."""
+        if self.bytes is not None:
+            return 8 * self.bytes / self.side**2
+        return float(self.case.bpp) if self.rate is None else 3 * self.rate
+
+    @property
+    def label(self) -> str:
+        """Name of the scheme for people."""
+        if self.scheme == MATCHING:
+            return AS_STANDARD if self.rate is None else "LSB matching"
+        return BYTES.get(self.scheme) or METHODS[self.scheme].label
+
+    @property
+    def root(self) -> Seed:
+        """Seed of everything that is drawn for the set."""
+        return Seed(sha256(f"csfnns/2/experiments/pairs/{self.seed}".encode()).digest())
+
+    def _check_choices(self) -> None:
+        searches = self.method is not None
+        needed = {"bytes": self.scheme in BYTES, "secrets": searches}
+        of_use = {**needed, "bpp": searches, "rate": self.scheme == MATCHING, "gamma": bool(self.evade)}
+        of_use["steps"] = self.method is not None and self.method.steps is not None
+        of_use["evade"] = searches and self.scheme != MATCHING
+        for name, useful in of_use.items():
+            given = getattr(self, name) not in (None, ())
+            if needed.get(name) and not given:
+                raise UsageError(f"{self.scheme} needs --{name}.", _NEEDED[name])
+            if given and not useful:
+                raise UsageError(f"{self.scheme} does not use --{name}.", "Leave it out.")
+        if self.method and (reason := self.method.lacks(self.case)):
+            raise UsageError(f"{self.scheme} cannot run here: {reason}.", "Choose another scheme.")
+
+
+class _Covers:
+    """Covers by the number of the pair: crops of pictures, or pictures of the generator."""
+
+    def __init__(self, spec: PairSpec, out: Path, count: int) -> None:
+        self._spec = spec
+        if isinstance(spec.covers, str):
+            self._generator = GENERATORS.make(spec.covers, make_profile(width=spec.side, height=spec.side))
+            self.digest = spec.covers
+            return
+        files = find_pictures(spec.covers, out)
+        self._names = ["_".join(path.relative_to(spec.covers).with_suffix("").parts) for path in files]
+        self._files = dict(zip(self._names, files, strict=True))
+        self.digest = _digest(files)
+        for i, name in enumerate(self._names[:count]):
+            if self._names.count(name) > 1:
+                raise UsageError(f"Two pictures in {spec.covers} are called {name}.", "Rename one of them.")
+            if "@" in name:
+                raise UsageError("Names of covers have no @: it divides picture and crop.", f"Rename {name}.")
+            self._check(self._files[name], len(range(i, count, len(self._names))))
+
+    def name(self, i: int) -> str:
+        """NAME@K of the i-th pair."""
+        if isinstance(self._spec.covers, str):
+            return f"{i}@0"
+        return f"{self._names[i % len(self._names)]}@{i // len(self._names)}"
+
+    def __getitem__(self, i: int) -> Picture:
+        """uint8 (side, side, 3)."""
+        root, side = self._spec.root, self._spec.side
+        if isinstance(self._spec.covers, str):
+            picture: Picture = self._generator(root.derive(f"csfnns/2/experiment/pairs/covers/{i}"))
+            return picture
+        name = self._names[i % len(self._names)]
+        picture = read_picture(self._files[name])
+        height, width = (length - side + 1 for length in picture.shape[:2])
+        stream = root.derive(f"csfnns/2/experiment/pairs/places/{name}").stream()
+        places: dict[int, None] = {}  # no two crops at one place
+        while len(places) <= i // len(self._names):
+            places[int(stream.integers(1, height * width)[0])] = None
+        top, left = divmod(list(places)[-1], width)
+        return picture[top : top + side, left : left + side].copy()
+
+    def _check(self, path: Path, crops: int) -> None:
+        """Raise for a picture that does not have that many crops."""
+        height, width = read_picture(path).shape[:2]
+        side = self._spec.side
+        if min(height, width) < side:
+            hint = "Remove it, or make crops smaller: --size."
+            raise PictureError(f"{path} has {width}x{height} pixels, and no crop of {side}x{side}.", hint)
+        places = (height - side + 1) * (width - side + 1)
+        if crops > places:
+            reason = f"{path} has {places} crops of {side}x{side}, and {crops} are needed."
+            raise UsageError(reason, "Make fewer pairs, or add covers.")
+
+
+class _Secrets:
+    """Secrets by the number of the pair: all of them in a random order, then all in another."""
+
+    def __init__(self, spec: PairSpec, out: Path) -> None:
+        self._root = spec.root
+        self._files = [] if spec.secrets is None else find_pictures(spec.secrets, out)
+        self.digest = _digest(self._files) if self._files else None
+
+    def __getitem__(self, i: int) -> Picture | None:
+        """Of any size; None where the scheme hides no picture."""
+        if not self._files:
+            return None
+        turn, place = divmod(i, len(self._files))
+        order = self._root.derive(f"csfnns/2/experiment/pairs/secrets/{turn}").stream()
+        return read_picture(self._files[order.permutation(len(self._files))[place]])
+
+
+def _digest(files: Sequence[Path]) -> str:
+    """Of names and bytes of files."""
+    return sha256("\n".join(f"{path.name} {adapter.fingerprint(path)}" for path in files).encode()).hexdigest()
+
+
+class PairGenerator:
+    """Makes the pairs of a specification: a plain cover → what is sent without a message, and with one."""
+
+    def __init__(self, spec: PairSpec) -> None:
+        self.spec, self._networks, self.search = spec, [Deep.load(path) for path in spec.evade], ""
+        self.evaded = tuple(sorted({each.name for each in self._networks}))
+        self.scheme = "-".join([spec.scheme, *(["evading", *self.evaded] if self.evaded else [])])
+        self.label = spec.label + (f" evading {', '.join(self.evaded)}" if self.evaded else "")
+        if spec.method is not None:  # refuses an impossible search
+            scheme: Any = self._make_scheme(adapter.NOBODY)
+            self.search = spec.method.describe(spec.case, spec.setting)
+            self.search += f", gamma={scheme.search.gamma:g} against networks" if self.evaded else ""
+
+    def __call__(
+        self, cover: Picture, secret: Picture | None, name: str
+    ) -> tuple[Picture, Picture, dict[str, float | None]]:
+        """Picture without a message, stego, and the figures of PairSet. Raises CapacityError and SearchError.
+
+        Crops do not depend on the scheme, so that schemes can be compared on the same covers; the seed does.
+        """
+        spec, recovered = self.spec, {}
+        seed = spec.root.derive(f"csfnns/2/experiment/pairs/{self.scheme}/{spec.payload:g}/{name}")
+        grain = spec.scheme == WITH_GRAIN
+        if secret is not None:
+            stego, psnr_there = self._embed(cover, secret, adapter.receiver_seeds(seed))
+            recovered = {} if spec.scheme == MATCHING else {"recovered": psnr_there}
+        if spec.scheme == MATCHING:
+            changes = round(spec.rate / 2 * cover.size) if spec.rate else int((stego != cover).sum())
+            stego = lsb_matching(cover, changes, np.random.default_rng(list(seed.stream().take(32))))
+        elif spec.bytes is not None:
+            data = seed.derive("csfnns/2/experiment/data").stream().take(spec.bytes)
+            stego = adapter.hide_bytes(cover, data, adapter.receiver_seeds(seed), grain=grain)
+        sent = adapter.grain_decoy(cover, seed.derive("csfnns/2/experiment/decoy")) if grain else cover
+        changed = float((stego != cover).mean())
+        return sent, stego, {"psnr": psnr(cover, stego), "changed": changed, **recovered}
+
+    def _embed(self, cover: Picture, secret: Picture, receiver: ReceiverSeeds) -> tuple[Picture, float | None]:
+        """Stego with a picture in it, and the PSNR that its receiver gets; None where they get nothing."""
+        scheme, side = self._make_scheme(receiver), adapter.grid_side(self.spec.side, self.spec.case)
+        fitted = fit(secret, side, side)
+        scheme.check([fitted])
+        stego = scheme.embed(cover, {receiver: fitted})
+        try:
+            return stego, psnr(fitted, scheme.extract(stego, cover, receiver).grid)
+        except NoMessageError:
+            return stego, None
+
+    def _make_scheme(self, receiver: ReceiverSeeds) -> Scheme:
+        spec, method = self.spec, self.spec.method
+        assert method is not None
+        scheme = method.build(method.profile(spec.case, spec.side), spec.setting, [receiver])
+        networks = [each.network for each in self._networks]
+        return adapter.evade(scheme, networks, spec.gamma) if networks else scheme
+
+
+def lsb_matching(cover: Picture, changes: int, random: np.random.Generator, strength: int = 1) -> Picture:
+    """Cover with that many sub-pixels at random places moved by ±strength, inwards at the ends of the scale."""
+    levels = cover.reshape(-1).astype(np.int16)
+    places = random.choice(cover.size, changes, replace=False, shuffle=False)
+    moved = levels[places]
+    steps = np.where(random.random(changes) < 0.5, strength, -strength)
+    steps = np.where(moved < strength, strength, np.where(moved > 255 - strength, -strength, steps))
+    levels[places] = moved + steps
+    return levels.astype(np.uint8).reshape(cover.shape)
+
+
+Progress = Callable[[str, int, int], None]
+"""Called after each pair with its name, how many there are, and how many are wanted."""
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """What making a set did."""
 
     done: int
     """Pairs that it made."""
     reused: int
     """Pairs that were there."""
     failed: Mapping[str, str]
-    """Pairs that there are none of, and why: a secret that does not fit, or a search that failed."""
+    """Pairs that are missing, and why: a secret that does not fit, or a search that failed."""
 
 
-def make_pairs(wanted: Wanted, count: int, out: Path, tell: Tell | None = None) -> Made:
-    """Make the first `count` pairs that the folder does not have; with the same settings again, the same bytes.
+def make_pairs(spec: PairSpec, count: int, out: Path, progress: Progress | None = None) -> PairResult:
+    """Make the first `count` pairs that the folder lacks; with the same settings again, the same bytes.
 
     Crops are spread evenly over the source pictures: all of them give their first before one gives its second.
     Raises PictureError for files that are no pictures or too small, UsageError for a folder that holds something else,
@@ -61,88 +321,172 @@ def make_pairs(wanted: Wanted, count: int, out: Path, tell: Tell | None = None) 
     """
     require("network", "A set of pairs")
     if count < 1:
-        raise UsageError(f"There is nothing to make with {count} pairs.", "Give 1 or more.")
-    maker = Maker(wanted)
-    sources = Sources(wanted, out, count)
-    wrong = [name for name in map(sources.name, range(count)) if name.count("@") > 1]
-    if wrong:
-        hint = f"Rename {wrong[0].rpartition('@')[0]}."
-        raise UsageError("Names of covers have no @: it divides picture and crop.", hint)
-    secrets = Secrets(wanted, out)
-    _claim(maker, count, out, {"covers": sources.digest, "secrets": secrets.digest})
+        raise UsageError(f"count must be 1 or more, got {count}.", "Give a larger number.")
+    generator = PairGenerator(spec)
+    covers, secrets = _Covers(spec, out, count), _Secrets(spec, out)
+    _claim(generator, count, out, {"covers": covers.digest, "secrets": secrets.digest})
     store = Store(out)
     reused, failed = 0, {}
     for i in range(count):
-        name = sources.name(i)
+        name = covers.name(i)
         files = [out / side / f"{name}.png" for side in ("covers", "stegos")]
         if files[1].exists() and files[0].exists():
             reused += 1
             continue
         try:
-            pair = maker.make(sources.cover(i), secrets.secret(i), maker.seed(name))
+            cover, stego, figures = generator(covers[i], secrets[i], name)
         except (CapacityError, SearchError) as error:
             failed[name] = error.message
             continue
-        store.add(name, pair.figures)
-        # The stego last: a pair whose stego is there is whole.
-        for picture, path in zip((pair.cover, pair.stego), files, strict=True):
-            _write(path, encode_picture(picture, ".png"))
-        if tell is not None:
-            tell(name, i + 1, count)
+        store.add(name, figures)
+        # The stego last: a pair whose stego exists is complete.
+        for picture, path in zip((cover, stego), files, strict=True):
+            write_result(path, encode_picture(picture, ".png"), hint="Choose another --out.")
+        if progress is not None:
+            progress(name, i + 1, count)
     if len(failed) == count:
         raise CapacityError(f"No pair can be made: {next(iter(failed.values()))}", "Choose other settings.")
-    return Made(count - reused - len(failed), reused, failed)
+    return PairResult(count - reused - len(failed), reused, failed)
 
 
-def _claim(maker: Maker, count: int, out: Path, pictures: Mapping[str, str | None]) -> None:
-    """Make the folder, and write down what it holds. Raises UsageError where it holds something else."""
-    path = out / ABOUT
-    settings = _settings(maker) | {f"pictures of --{name}": digest for name, digest in pictures.items()}
+def _claim(generator: PairGenerator, count: int, out: Path, pictures: Mapping[str, str | None]) -> None:
+    """Create the folder, and write down what it holds. Raises UsageError where it holds something else."""
+    path, sides = out / SPEC, [out / "covers", out / "stegos"]
+    settings = _settings(generator) | {f"pictures of --{name}": digest for name, digest in pictures.items()}
     hint = "Choose another --out, or empty this folder."
-    if path.exists() and any((out / "stegos").glob("*.png")):
-        found = read_about(path)
-        if found.get("settings") != settings:
-            raise UsageError(
-                f"{out} holds other pairs: {_difference(found.get('settings'), settings)}.", hint
-            )
-        count = max(count, found["count"])
-    elif any((out / side).exists() for side in ("covers", "stegos")) and not path.exists():
-        raise UsageError(f"{out} holds pictures, and no {ABOUT} says what they are.", hint)
+    if path.exists() and any(sides[1].glob("*.png")):
+        found = _read(out)
+        if found.settings != settings:
+            raise UsageError(f"{out} holds other pairs: {_difference(found.settings, settings)}.", hint)
+        count = max(count, found.count)
+    elif any(side.exists() for side in sides) and not path.exists():
+        raise UsageError(f"{out} holds pictures, and no {SPEC} says what they are.", hint)
     else:
-        (out / ROWS).unlink(missing_ok=True)  # of pairs that were taken away
-    about = {"version": VERSION, "scheme": maker.scheme, "label": maker.label, "met": maker.met}
-    about |= {"payload": maker.wanted.payload, "count": count, "settings": settings}
+        (out / ROWS).unlink(missing_ok=True)  # of pairs that were removed
     try:
-        for side in ("covers", "stegos"):
-            (out / side).mkdir(parents=True, exist_ok=True)
+        for side in sides:
+            side.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{out} cannot be made: {error.strerror}.", "Choose another --out.") from error
-    _write(path, json.dumps(about, indent=1).encode())
+        raise UsageError(f"{out} cannot be created: {error.strerror}.", "Choose another --out.") from error
+    payload = generator.spec.payload
+    write_json(path, _Content(generator.scheme, payload, generator.label, generator.evaded, count, settings))
 
 
-def _settings(maker: Maker) -> dict[str, Any]:
-    """Everything that a pair follows from, but for its name and the pictures of the folders."""
-    wanted = maker.wanted
+def _settings(generator: PairGenerator) -> dict[str, Any]:
+    """Everything on which a pair depends, but for its name and the pictures of the folders."""
+    spec = generator.spec
     names = ("scheme", "bpp", "steps", "bytes", "rate", "gamma", "seed", "device")
-    given = {name: getattr(wanted, name) for name in names}
-    code = code_digest((*_CODE, *_DETECTORS) if wanted.against else _CODE)
-    made_with = {"csfnns": csfnns.__version__, "code": code, **libraries()}
-    against = digest_of(wanted.against) if wanted.against else None
-    return {"size": wanted.side, **given, "search": maker.search, "models of --against": against, **made_with}
+    parts = (*HIDING, "covers", "experiments/pairs.py", *(["steganalysis"] if spec.evade else []))
+    outside = outside_modules(GENERATORS[spec.covers].factory) if isinstance(spec.covers, str) else []
+    return {
+        "size": spec.side,
+        **{name: getattr(spec, name) for name in names},
+        "search": generator.search,
+        "models of --evade": _digest(spec.evade) if spec.evade else None,
+        "csfnns": csfnns.__version__,
+        "code": code_digest(parts, outside),
+        **libraries(),
+    }
 
 
-def _difference(found: Any, settings: Mapping[str, Any]) -> str:
-    """The first setting that is another, in words."""
-    if not isinstance(found, dict):
-        return "their settings are not told"
-    for name, value in settings.items():
-        if found.get(name) == value:
-            continue
-        if name in {"code", "search"} or name.startswith(("pictures", "models")):
-            return f"{'another version of the program made them' if name == 'code' else f'{name} differ'}"
-        return f"{name} is {found.get(name)} there, and {value} here"
-    return "they have more settings"
+def _difference(found: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """The first setting that differs, in words."""
+    name = next(name for name in {**settings, **found} if found.get(name) != settings.get(name))
+    if name == "code":
+        return "another version of the program made them"
+    if name == "search" or name.startswith(("pictures", "models")):
+        return f"{name} differ"
+    return f"{name} is {found.get(name)} there, and {settings.get(name)} here"
 
 
-def _write(path: Path, data: bytes) -> None:
-    write_result(path, data, hint="Choose another --out.")
+@dataclass(frozen=True)
+class _Content:
+    """What pairs.json says; scheme and payload suffice for stegos of other programs."""
+
+    scheme: str
+    payload: float
+    label: str = ""
+    trained_against: tuple[str, ...] = ()
+    count: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """A set in its folder."""
+
+    folder: Path
+    scheme: str
+    label: str
+    payload: float
+    """Bits a pixel of the cover."""
+    trained_against: tuple[str, ...]
+    """Detectors whose gradients the search used: what they find says less."""
+    names: tuple[str, ...]
+    """NAME@K of each complete pair, in order."""
+    count: int
+    """Pairs that were asked for."""
+    steps: int | None
+    """Of each search, where it was not the method's own."""
+    figures: Mapping[str, Row]
+    """By pair, where they are known: `psnr` in dB and `changed`, the share of sub-pixels, of stego against plain cover;
+    for hidden pictures `recovered`, what a receiver gets in dB, None for nothing."""
+
+    @property
+    def key(self) -> str:
+        """Scheme and payload in one word, such as "standard-6"."""
+        return f"{self.scheme}-{self.payload:g}"
+
+    def cover(self, name: str) -> Picture:
+        """uint8 (H, W, 3)."""
+        return read_picture(self._path("covers", name))
+
+    def stego(self, name: str) -> Picture:
+        """uint8 (H, W, 3)."""
+        return read_picture(self._path("stegos", name))
+
+    def digest(self, name: str) -> str:
+        """SHA-256 of both files' digests."""
+        digests = [adapter.fingerprint(self._path(side, name)) for side in ("covers", "stegos")]
+        return sha256("".join(digests).encode()).hexdigest()
+
+    def _path(self, side: str, name: str) -> Path:
+        return self.folder / side / f"{name}.png"
+
+
+def load_pairs(folder: Path) -> PairSet:
+    """Set in a folder: pairs whose cover and stego both exist.
+
+    pairs.json needs only scheme and payload, and may have label, trained_against and count, so that stegos of other
+    programs can be evaluated too. Raises UsageError for a folder without.
+    """
+    content = _read(folder)
+    names = [{path.stem for path in (folder / side).glob("*.png")} for side in ("covers", "stegos")]
+    both = tuple(sorted(names[0] & names[1]))
+    if not 0 < content.payload < math.inf:
+        reason = f"payload in {folder / SPEC} must be above 0, got {content.payload}."
+        raise UsageError(reason, "Give bits a pixel.")
+    if not both:
+        raise UsageError(f"There are no pairs in {folder} yet.", "Make them first: csfnns experiment pairs.")
+    rows = Store(folder).rows() if (folder / ROWS).exists() else {}
+    return PairSet(
+        folder,
+        content.scheme,
+        content.label or content.scheme,
+        content.payload,
+        content.trained_against,
+        both,
+        content.count or len(both),
+        content.settings.get("steps"),
+        {name: rows[name] for name in both if name in rows},
+    )
+
+
+def source_of(name: str) -> str:
+    """Source picture of a pair: the part of its name before the first @."""
+    return name.partition("@")[0] or name
+
+
+def _read(folder: Path) -> _Content:
+    hint = "Make pairs with: csfnns experiment pairs."
+    return read_json(folder / SPEC, _Content, f"There are no pairs in {folder}: no {SPEC}.", hint)

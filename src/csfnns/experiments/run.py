@@ -1,65 +1,279 @@
-"""Doing the jobs of a plan: those that are not stored yet, each written down as soon as it is done."""
+"""Plans an experiment's jobs, one a picture, and does those that are not stored yet."""
 
+import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
-from csfnns.errors import CapacityError, SearchError
-from csfnns.experiments.base import Case, Experiment, Trial
-from csfnns.experiments.methods import METHODS, Method, grid_side, scaled
-from csfnns.experiments.plan import Job, Plan
-from csfnns.experiments.provenance import environment
-from csfnns.experiments.store import Row, Store
-from csfnns.output import encode_picture, write_picture
-from csfnns.picture import fit, read_picture
+import csfnns
+from csfnns.errors import CapacityError, PictureError, SearchError, UsageError
+from csfnns.experiments import methods as adapter
+from csfnns.experiments import provenance
+from csfnns.experiments.base import Case, Experiment
+from csfnns.experiments.measures import denoiser_setting, lpips_setting
+from csfnns.experiments.methods import METHODS, Method, ReceiverSeeds, Setting, Trial, recover
+from csfnns.experiments.provenance import MEASURING, environment
+from csfnns.experiments.store import Row, Store, read_json, write_json
+from csfnns.extras import require
+from csfnns.images.io import READABLE, fit, read_picture
+from csfnns.images.output import encode_picture, write_picture
+from csfnns.profile import GRID
 from csfnns.stream import Seed
-
-if TYPE_CHECKING:
-    from csfnns.schemes import ReceiverSeeds
-
-Notify = Callable[[Job, float], None]
-"""Called with a job and the share of it that is done; 1 once its row is stored."""
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What a run came to."""
+class Job:
+    """One picture to measure."""
+
+    case: str
+    method: str
+    dataset: str
+    pair: int
+    cover: str
+    """Path of the cover."""
+    secrets: tuple[str, ...]
+    """Path of each receiver's secret."""
+    id: str
+    """Digest of everything that its row depends on."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run of an experiment."""
+
+    experiment: str
+    side: int
+    steps: int | None
+    device: str
+    pairs: int
+    """Pictures for each method, case and data set."""
+    covers: str
+    """Folder."""
+    secrets: Mapping[str, str]
+    """Folder by data set."""
+    methods: tuple[str, ...]
+    left_out: Mapping[str, str]
+    """Methods that cannot run here, as "method/case", and why."""
+    settings: Mapping[str, str]
+    """Settings of each method in words, by "method/case"."""
+    jobs: tuple[Job, ...] = field(repr=False)
+
+    @property
+    def setting(self) -> Setting:
+        """What it asks of every method."""
+        return Setting(self.side, self.steps, self.device)
+
+    def save(self, folder: Path) -> None:
+        """Write it beside its rows, for `render`. Raises UsageError when the disk refuses."""
+        write_json(folder / f"{self.experiment}.json", self)
+
+    @classmethod
+    def load(cls, folder: Path, experiment: str) -> Self:
+        """Plan of the last run in that folder. Raises UsageError when there is none."""
+        missing, hint = f"There is no run of {experiment} in {folder}.", f"csfnns experiment run {experiment}"
+        return read_json(folder / f"{experiment}.json", cls, missing, f"Run it first: {hint}.")
+
+
+def make_plan(
+    experiment: Experiment,
+    covers: Path,
+    secrets: Mapping[str, Path],
+    *,
+    pairs: int | None = None,
+    side: int = 512,
+    steps: int | None = None,
+    methods: Sequence[str] = (),
+    device: str = "cpu",
+    out: Path | None = None,
+) -> Plan:
+    """Pair i is the i-th cover with the i-th secret, both in name order; further receivers take the next secrets.
+
+    Without `pairs` there are as many as the experiment says, or as the smallest folder has; without `methods`, those
+    that the experiment names and that can run here. Pictures below `out`, the run's own folder, are left out. Every
+    picture that is used is decoded once, so that none stops the run later. Raises UsageError and PictureError.
+    """
+    require("network", "An experiment")
+    _check_numbers(experiment, side, steps, pairs)
+    chosen, left_out = _choose(experiment, methods)
+    setting = Setting(side, steps, device)
+    pictures = [find_pictures(covers, out), *(find_pictures(folder, out) for folder in secrets.values())]
+    count = _count(experiment, pictures, pairs)
+    settings = {f"{method.name}/{case.name}": method.describe(case, setting) for case, method in chosen}
+    depends: dict[str, Any] = {
+        "csfnns": csfnns.__version__,
+        **provenance.libraries(),
+        "code": provenance.code_digest(
+            (*MEASURING, "covers") if experiment.timed else MEASURING,
+            provenance.outside_modules(experiment.factory),
+        ),
+        "machine": provenance.machine(device) if experiment.timed else None,
+        "rows": experiment.rows_of,
+        "lpips": lpips_setting(),
+        "denoiser": denoiser_setting(),
+    }
+    digests = _Digests()
+    jobs = []
+    for pair in range(count):  # pair by pair, so that a run that is stopped has all methods of its first pairs
+        for case, method in chosen:
+            described = settings[f"{method.name}/{case.name}"]
+            for dataset, files in zip(secrets, pictures[1:], strict=True):
+                mine = [files[(pair + t) % len(files)] for t in range(case.receivers)]
+                cover = pictures[0][pair]
+                row = depends | {"case": asdict(case), "method": [method.name, described], "dataset": dataset}
+                row |= {"pair": pair, "pictures": [digests[path] for path in (cover, *mine)]}
+                names = (case.name, method.name, dataset, pair, str(cover), tuple(map(str, mine)))
+                jobs.append(Job(*names, digest_of(row)))
+    digests.check()
+    return Plan(
+        experiment.name,
+        side,
+        steps,
+        device,
+        count,
+        str(covers),
+        {name: str(folder) for name, folder in secrets.items()},
+        tuple(dict.fromkeys(method.name for _, method in chosen)),
+        left_out,
+        settings,
+        tuple(jobs),
+    )
+
+
+def digest_of(depends: Mapping[str, Any]) -> str:
+    """Id of a row that depends on this."""
+    return sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def find_pictures(folder: Path, out: Path | None = None) -> list[Path]:
+    """Pictures below a folder, in name order, without those below `out`.
+
+    Raises PictureError when there are none, and UsageError when both are one folder.
+    """
+    if not folder.is_dir():
+        raise PictureError(f"There is no folder {folder}.", "Check the path.")
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READABLE and path.is_file())
+    home, own = folder.resolve(), None if out is None else out.resolve()
+    if own == home:
+        raise UsageError(f"{folder} holds pictures to measure.", "Choose another --out.")
+    if own is not None and own.is_relative_to(home):
+        found = [path for path in found if not path.resolve().is_relative_to(own)]
+    if not found:
+        raise PictureError(f"There are no pictures in {folder}.", f"It needs files of {', '.join(READABLE)}.")
+    return found
+
+
+def _check_numbers(experiment: Experiment, side: int, steps: int | None, pairs: int | None) -> None:
+    sides = [side * case.scale for case in experiment.cases]
+    if any(each % GRID or not 64 <= each <= 8192 for each in sides):
+        names = ", ".join(f"{each:g}" for each in sides)
+        scales = "" if set(sides) == {side} else f" This experiment would have covers of {names}."
+        hint = f"Sides are multiples of {GRID} from 64 to 8192.{scales}"
+        raise UsageError(f"Covers cannot have {side}x{side} pixels.", hint)
+    for name, value in (("--steps", steps), ("--pairs", pairs)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} must be 1 or more, got {value}.", "Give a larger number.")
+
+
+def _choose(experiment: Experiment, names: Sequence[str]) -> tuple[list[tuple[Case, Method]], dict[str, str]]:
+    """Cases with the methods to run, and reasons why others of the experiment cannot."""
+    for name in names:
+        METHODS[name]  # raises for an unknown one
+    wanted = [method for name, method in METHODS.entries().items() if name in (names or experiment.methods)]
+    every = [(case, method) for case in experiment.cases for method in wanted]
+    left_out = {f"{method.name}/{case.name}": reason for case, method in every if (reason := method.lacks(case))}
+    chosen = [(case, method) for case, method in every if f"{method.name}/{case.name}" not in left_out]
+    running = {method.name for _, method in chosen}
+    for method in wanted:
+        if method.name not in running and (names or not chosen):
+            reason = next(text for name, text in left_out.items() if name.startswith(f"{method.name}/"))
+            raise UsageError(f"{method.name} cannot run here: {reason}.", "Leave it out of --methods.")
+    return chosen, left_out
+
+
+def _count(experiment: Experiment, pictures: Sequence[Sequence[Path]], pairs: int | None) -> int:
+    """Pairs to measure. Raises UsageError for more than there are."""
+    most = min(map(len, pictures))
+    receivers = max(case.receivers for case in experiment.cases)
+    if most < receivers:
+        raise UsageError(f"{receivers} receivers need {receivers} secrets, not {most}.", "Add pictures.")
+    if pairs is not None and pairs > most:
+        raise UsageError(f"There are {most} pairs of cover and secret, not {pairs}.", "Add pictures.")
+    return pairs or experiment.pairs or most
+
+
+class _Digests(dict[Path, str]):
+    """SHA-256 of picture files, each read once; empty for a file that is no picture, which `check` reports."""
+
+    def __init__(self) -> None:
+        self._unreadable: list[PictureError] = []
+
+    def __missing__(self, path: Path) -> str:
+        self[path] = ""
+        try:
+            read_picture(path)
+            self[path] = adapter.fingerprint(path)
+        except PictureError as error:
+            self._unreadable.append(error)
+        return self[path]
+
+    def check(self) -> None:
+        """Raise PictureError that names every file that is no picture."""
+        if len(self._unreadable) == 1:
+            raise self._unreadable[0]
+        if self._unreadable:
+            reasons = " ".join(error.message for error in self._unreadable)
+            raise PictureError(reasons, "Replace or remove these files; nothing was measured.")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run did."""
 
     done: int
-    """Rows that it made."""
+    """Rows that it measured."""
     reused: int
-    """Rows that were there."""
+    """Rows that were stored."""
 
 
-def run(experiment: Experiment, plan: Plan, store: Store, notify: Notify | None = None) -> Ran:
-    """Do what the plan asks and the store does not have.
+def run_jobs(
+    jobs: Sequence[Any], store: Store, perform: Callable[[Any], Row], done: Callable[[Any], object]
+) -> RunResult:
+    """Do the jobs whose rows the store lacks; each row is on disk before `done` is called with its job."""
+    missing = unfinished(jobs, store)
+    for job in missing:
+        store.add(job.id, perform(job))
+        done(job)
+    return RunResult(len(missing), len(jobs) - len(missing))
 
-    A secret that does not fit, or a search that fails, is a row that says so. Raises PictureError for a file that
-    cannot be read.
-    """
+
+def unfinished(jobs: Sequence[Any], store: Store) -> list[Any]:
+    """Jobs whose rows the store lacks."""
     stored = store.rows()
-    todo = [job for job in plan.jobs if job.id not in stored]
-    cases = {case.name: case for case in experiment.cases}
-    for job in todo:
-        row = perform(experiment, cases[job.case], job, plan, store.folder, notify)
-        store.add(job.id, row)
-        if notify is not None:
-            notify(job, 1.0)
-    return Ran(len(todo), len(plan.jobs) - len(todo))
+    return [job for job in jobs if job.id not in stored]
 
 
-def perform(
-    experiment: Experiment, case: Case, job: Job, plan: Plan, folder: Path, notify: Notify | None = None
-) -> Row:
+def run(
+    experiment: Experiment, plan: Plan, store: Store, done: Callable[[Job], object] = lambda job: None
+) -> RunResult:
+    """Measure what the plan asks for and the store lacks; `done` is called with each job once its row is on disk.
+
+    A secret that does not fit, or a search that fails, becomes a row that says so. Raises PictureError for a file
+    that cannot be read.
+    """
+    return run_jobs(plan.jobs, store, lambda job: _measure(experiment, job, plan, store.folder), done)
+
+
+def _measure(experiment: Experiment, job: Job, plan: Plan, folder: Path) -> Row:
     """Row of one job."""
     row: dict[str, Any] = {"rows": experiment.rows_of, "case": job.case, "method": job.method}
-    row |= {"dataset": job.dataset, "pair": job.pair, **_pictures(job), **environment(plan.device)}
+    row |= {"dataset": job.dataset, "pair": job.pair, "cover": Path(job.cover).name}
+    row |= {"secrets": [Path(path).name for path in job.secrets], **environment(plan.device)}
     row |= {"settings": plan.settings[f"{job.method}/{job.case}"], "error": None}
     try:
-        trial = _hide(experiment, case, job, plan, notify)
+        trial = _embed(experiment, job, plan)
     except (CapacityError, SearchError) as error:
         return row | {"error": error.message, "values": {}, "seconds": {}}
     values = {variant: dict(figures) for variant, figures in experiment.measure(trial).items()}
@@ -68,38 +282,29 @@ def perform(
     return row | {"values": values, "seconds": {"search": trial.search_seconds}}
 
 
-def seeds_of(experiment: Experiment, job: Job, receiver: int) -> "ReceiverSeeds":
-    """Seeds of one receiver: they follow from what the job is, and from nothing else."""
-    from csfnns.schemes import ReceiverSeeds
-
-    root = Seed(sha256(b"csfnns/1/experiments").digest())
+def seeds_of(experiment: Experiment, job: Job, receiver: int) -> ReceiverSeeds:
+    """Seeds of one receiver. They depend on what the job is, and on nothing else."""
+    root = Seed(sha256(b"csfnns/2/experiments").digest())
     path = (experiment.rows_of, job.case, job.method, job.dataset, job.pair, receiver)
-    seed = root.derive("csfnns/1/experiment/" + "/".join(map(str, path)))
-    return ReceiverSeeds(seed.derive("csfnns/1/decoder"), seed.derive("csfnns/1/header"))
+    return adapter.receiver_seeds(root.derive("csfnns/2/experiment/" + "/".join(map(str, path))))
 
 
-def _hide(experiment: Experiment, case: Case, job: Job, plan: Plan, notify: Notify | None) -> Trial:
-    method: Method = METHODS[job.method]
-    side = scaled(plan.side, case)
+def _embed(experiment: Experiment, job: Job, plan: Plan) -> Trial:
+    method = METHODS[job.method]
+    case = next(case for case in experiment.cases if case.name == job.case)
+    side = adapter.scaled(plan.side, case)
     profile = method.profile(case, side)
     cover = fit(read_picture(job.cover), side, side)
-    grid = grid_side(side, case)
-    secrets = {
-        seeds_of(experiment, job, t): fit(read_picture(path), grid, grid)
-        for t, path in enumerate(job.secrets)
-    }
+    grid = adapter.grid_side(side, case)
+    secrets = {seeds_of(experiment, job, t): fit(read_picture(path), grid, grid) for t, path in enumerate(job.secrets)}
     scheme = method.build(profile, replace(plan.setting, side=side), list(secrets))
-
-    def tell(step: int, steps: int) -> None:
-        if notify is not None and step < steps:
-            notify(job, step / steps)
 
     scheme.check(list(secrets.values()))
     started = time.perf_counter()
-    stego = scheme.embed(cover, secrets, progress=tell)
+    stego = scheme.embed(cover, secrets)
     seconds = time.perf_counter() - started
     stego = read_picture(encode_picture(stego, ".png"))
-    return Trial(method.name, profile, scheme, cover, secrets, stego, seconds, method.seen, method.adapted)
+    return Trial(method, profile, scheme, cover, secrets, stego, seconds)
 
 
 def _keep(trial: Trial, folder: Path) -> None:
@@ -107,10 +312,6 @@ def _keep(trial: Trial, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {"cover": trial.cover, "stego": trial.stego}
     pictures |= {f"secret-{t}": secret for t, secret in enumerate(trial.secrets.values())}
-    pictures |= {f"recovered-{t}": got.picture for t, got in enumerate(trial.recover()) if got is not None}
+    pictures |= {f"recovered-{t}": got.picture for t, got in enumerate(recover(trial)) if got is not None}
     for name, picture in pictures.items():
         write_picture(picture, folder / f"{name}.png", overwrite=True)
-
-
-def _pictures(job: Job) -> dict[str, Any]:
-    return {"cover": Path(job.cover).name, "secrets": [Path(path).name for path in job.secrets]}

@@ -1,12 +1,21 @@
-"""Mean and interval of a figure over pictures."""
+"""Means with their intervals, and what scores of detectors say."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist, fmean, stdev
+
+import numpy as np
 
 # 97.5 % quantiles of Student's t with 1…10 degrees of freedom.
 _SMALL = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157, 2.228139)
+
+FOUND = 0.55
+"""Accuracy from which a scheme counts as detected."""
+
+Scores = Sequence[float | None]
+"""Of pictures, in [0, 1]; None for a picture that the detector cannot score."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +24,7 @@ class Estimate:
 
     mean: float
     half_width: float | None
-    """None where it is not known: one picture, or an infinite value."""
+    """None where it is unknown: one picture, or an infinite value."""
     count: int
 
 
@@ -47,3 +56,34 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     return centre - half, centre + half
+
+
+def accuracy(covers: Scores, stegos: Scores) -> float:
+    """Share of right decisions at 0.5; half for a score of exactly that. Pictures without a score count as covers."""
+    c, s = (np.array([0.0 if score is None else score for score in side]) for side in (covers, stegos))
+    right = np.concatenate([np.sign(0.5 - c), np.sign(s - 0.5)])
+    return float((right + 1).mean() / 2)
+
+
+def area(covers: Scores, stegos: Scores) -> float:
+    """How often a stego scores above a cover, half for ties: the AUC. Pictures without a score rank lowest."""
+    c, s = (np.array([-np.inf if score is None else score for score in side]) for side in (covers, stegos))
+    return float(((s[:, None] > c) + (s[:, None] == c) / 2).mean())
+
+
+def crossing(points: Sequence[tuple[float, float]], level: float = FOUND) -> tuple[str, float] | None:
+    """Payload at which the accuracy reaches the level, from (payload, accuracy) points; None without points.
+
+    ("=", payload) between two measured payloads, interpolated over their logarithm; ("<", least payload) or
+    (">", greatest payload) outside.
+    """
+    if not points:
+        return None
+    ordered = sorted(points)
+    if ordered[0][1] >= level:
+        return "<", ordered[0][0]
+    for (low, below), (high, above) in pairwise(ordered):
+        if above >= level:
+            share = (level - below) / (above - below)
+            return "=", low * (high / low) ** share
+    return ">", ordered[-1][0]
