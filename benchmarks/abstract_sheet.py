@@ -1,7 +1,7 @@
 """Contact sheet of 24 abstract covers: `python benchmarks/abstract_sheet.py sheet.png --side 256 --first 1`.
 
-Prints for each its processor time, the share of 8x8 blocks whose brightness hardly varies, and the share of
-sub-pixels near saturation.
+Prints for each its processor time, the share of 8x8 blocks whose brightness hardly varies, and the share of levels near
+saturation.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from csfnns.covers.abstract import AbstractCovers
-from csfnns.picture import Picture
+from csfnns.images.io import Picture
 from csfnns.stream import Seed
 
 COLUMNS, ROWS = 6, 4
@@ -41,7 +41,7 @@ def main() -> None:
     sheet = np.full((ROWS * (side + 8) + 8, COLUMNS * (side + 8) + 8, 3), 24, np.uint8)
     for k in range(COLUMNS * ROWS):
         start = time.process_time()
-        picture = AbstractCovers(side, side)(key, arguments.first + k)
+        picture = AbstractCovers(side, side)(key.derive(str(arguments.first + k)))
         seconds = time.process_time() - start
         y, x = (8 + (k // COLUMNS) * (side + 8), 8 + (k % COLUMNS) * (side + 8))
         sheet[y : y + side, x : x + side] = picture

@@ -1,142 +1,178 @@
-"""What the profile `robust` keeps when stegos are compressed by Pillow, made noisy or scaled, and at what price.
+"""What the method `robust` keeps when stegos are compressed by Pillow, made noisy or scaled, and at what PSNR.
 
-Pair i is the i-th cover of covers/eval with the i-th secret, fitted to 128x128 by Pillow's LANCZOS. For each channel
-of CHANNELS one stego is searched, and sent through every case listed for it. No receiver knows what happened: each
-subtracts the cover and decodes. Nothing is denoised.
+Pair i is the i-th cover of covers/eval with the i-th secret, fitted to 128x128 by Pillow's LANCZOS, or with random bytes.
+For each trial one stego is searched and sent through every case listed for it. No receiver knows what happened: each
+finds the address, subtracts the cover and decodes; nothing is denoised. `wrong` counts bytes other than those sent: there
+must be none.
 
-`stego` is the stego as sent against the cover. `stego, compressed` is the received file against the cover after the
-same compression, which is what an observer can compare. Every stego is written down as it is done, and a run that
-was stopped goes on where it was.
+`stego` is the stego as sent against the cover; `compressed`, the received file against the cover after the same
+compression. Seconds are of processor time, for the search. A run that was stopped goes on where it was.
 """
 
 import sys
-from dataclasses import replace
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from common import Log, make_parser, pairs, print_table, save
+from common import Log, envelope, finish, make_parser, pairs, print_table, receiver, root_of
 from csfnns.errors import NoMessageError
-from csfnns.measure import compare
-from csfnns.picture import Picture, fit, read_picture
+from csfnns.images.io import Picture, fit, read_picture
+from csfnns.images.metrics import compare
+from csfnns.messages.stego import Stego, read_nonce
+from csfnns.methods import Robust
 from csfnns.profile import make_profile
-from csfnns.schemes import CsFnns, ReceiverSeeds
-from csfnns.search import parse_channel, preset
+from csfnns.search import parse_channel
 from csfnns.stream import Seed
 
 UNHARMED = "none"
-RANGE = "jpeg:75-95"
-COMPRESSED = [f"jpeg:{quality}/{sampling}" for quality in (75, 80, 85, 90, 95) for sampling in (420, 444)]
-CHANNELS: dict[str, list[str]] = {
-    "jpeg:90/444": ["jpeg:90/444"],
-    "jpeg:90/420": ["jpeg:90/420"],
-    RANGE: [UNHARMED, *COMPRESSED, "noise:2", "mismatch:0.05"],
-    "resize:0.5": ["resize:0.5/bilinear", "resize:0.5/bicubic", "resize:0.5/lanczos"],
+COMPRESSED = tuple(f"jpeg:{quality}/{sampling}" for quality in (75, 80, 85, 90, 95) for sampling in (420, 444))
+LEAST_RATE, LEAST_STEGO = 0.99, 36.0
+"""Bars of bytes: share of exact messages in each promised case, and PSNR of every stego in dB."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is sent, what the search prepares it for, and what happens to it."""
+
+    survive: str
+    cases: tuple[str, ...]
+    promised: tuple[str, ...] = ()
+    """Cases in which bytes must arrive exactly."""
+    bytes: int = 0
+    """0 for a picture."""
+    pairs: int = 10
+
+
+TRIALS = {
+    "picture, jpeg:90/444": Trial("jpeg:90/444", ("jpeg:90/444",)),
+    "picture, jpeg:90/420": Trial("jpeg:90/420", ("jpeg:90/420",)),
+    "picture, jpeg:75-95": Trial("jpeg:75-95", (UNHARMED, *COMPRESSED, "noise:2", "mismatch:0.05")),
+    "picture, resize:0.5": Trial("resize:0.5", tuple(f"resize:0.5/{f}" for f in ("bilinear", "bicubic", "lanczos"))),
+    "100 B, jpeg": Trial("jpeg:75-95", (*COMPRESSED, "noise:2"), COMPRESSED, 100, 20),
+    "1 kB, jpeg": Trial("jpeg:75-95", (*COMPRESSED, "noise:2", "mismatch:0.05"), COMPRESSED, 1024, 20),
+    "4 kB, jpeg": Trial("jpeg:75-95", (*COMPRESSED, "noise:2"), COMPRESSED, 4096, 20),
+    "4 kB, noise": Trial("noise:2", ("noise:1", "noise:2", "jpeg:95/420", "jpeg:95/444"), ("noise:2",), 4096, 20),
 }
-"""What each stego is prepared for, and what happens to it."""
 
 
-def measure(channel: str, cover_path: Path, secret_path: Path, seed: int) -> dict[str, Any]:
-    """Hide one pair for a channel and reveal it behind each case; PSNR in dB, 0 where nothing is found."""
+def measure(trial: Trial, paths: tuple[Path, Path], root: Seed) -> dict[str, Any]:
+    """Hide once, and read behind each case: PSNR in dB, 0 for nothing; of bytes "exact", "lost" or "wrong"."""
     profile = make_profile("robust")
-    cover, secret = read_picture(cover_path), fit(read_picture(secret_path), *profile.secret_size)
-    root = Seed(seed.to_bytes(32, "big")).derive(f"benchmark/{cover_path.name}/{secret_path.name}")
-    seeds = ReceiverSeeds(root.derive("decoder"), root.derive("header"))
-    scheme = CsFnns(profile, replace(preset(profile), channel=parse_channel(channel)))
-    stego = scheme.embed(cover, {seeds: secret})
-    row: dict[str, Any] = {"stego": compare(cover, stego).psnr, "stego_ssim": compare(cover, stego).ssim}
-    for case in CHANNELS[channel]:
-        received, sent = (pass_through(case, picture, seed) for picture in (stego, cover))
-        row[case] = recovered(scheme, received, cover, seeds, secret)
+    method, cover = Robust(profile, survive=trial.survive), read_picture(paths[0])
+    label = f"{trial}/{paths[0].name}/{paths[1].name}"
+    seeds, address = receiver(root, label), envelope(root, label)
+    data = root.derive(f"benchmark/data/{label}").stream().take(trial.bytes)
+    secret: Any = data or fit(read_picture(paths[1]), *profile.secret_size)
+    started = time.process_time()
+    stego = method.embed(cover, {seeds: secret}, envelope=address)
+    figures = compare(cover, stego)
+    row: dict[str, Any] = {
+        "seconds": time.process_time() - started,
+        "stego": figures.psnr,
+        "ssim": figures.ssim,
+    }
+    for case in trial.cases:
+        received, plain = (_behind(case, picture) for picture in (stego, cover))
         if case.startswith("jpeg"):
-            row[f"stego, {case}"] = compare(sent, received).psnr
+            row[f"compressed, {case}"] = compare(plain, received).psnr
+        found: Any = None
+        located = read_nonce(Stego(received), profile, address.key, method.carrier)
+        if located is not None and located[0] == address.nonce:
+            try:
+                found = method.extract(located[1], cover, seeds, envelope=address)
+            except NoMessageError:
+                found = None
+        if trial.bytes:
+            row[case] = "lost" if found is None else "exact" if found == data else "wrong"
+        else:
+            row[case] = 0.0 if found is None else compare(found.grid, secret).psnr
     return row
 
 
-def pass_through(case: str, picture: Picture, seed: int) -> Picture:
-    """Picture behind the channel."""
-    return picture if case == UNHARMED else parse_channel(case)(picture, np.random.default_rng(seed))
-
-
-def recovered(
-    scheme: CsFnns, received: Picture, cover: Picture, seeds: ReceiverSeeds, secret: Picture
-) -> float:
-    """PSNR of what the receiver gets."""
-    try:
-        return compare(scheme.extract(received, cover, seeds).grid, secret).psnr
-    except NoMessageError:
-        return 0.0
+def _behind(case: str, picture: Picture) -> Picture:
+    return picture if case == UNHARMED else parse_channel(case)(picture, np.random.default_rng(1))
 
 
 def main() -> int:
     """Measure, print, save; exit status 1 when a bar fails."""
     parser = make_parser(__doc__)
     parser.add_argument("--secrets", default="imagenet", choices=("imagenet", "coco", "celebahq"))
-    parser.add_argument("--pairs", type=int, default=10, help="pairs a channel (default %(default)s)")
-    parser.add_argument("--channels", nargs="+", default=list(CHANNELS), choices=CHANNELS)
+    parser.add_argument("--pairs", type=int, help="pairs a trial (default 10 for pictures, 20 for bytes)")
+    parser.add_argument("--trials", nargs="+", default=list(TRIALS), choices=TRIALS, metavar="TRIAL")
     arguments = parser.parse_args()
-    count = 1 if arguments.quick else arguments.pairs
-
     name = f"channels-{arguments.secrets}"
-    log = Log(name, arguments)
-    done = {(row["channel"], row["pair"]): row for row in log.rows}
-    for i, paths in enumerate(pairs(arguments.data, arguments.secrets, count)):
-        for channel in arguments.channels:
-            if (channel, i) in done:
-                continue
-            row = {"channel": channel, "pair": i} | measure(channel, *paths, arguments.seed)
-            done[channel, i] = log.add(row)
-            least = min(row[case] for case in CHANNELS[channel])
-            print(f"{channel} pair {i}: stego {row['stego']:.2f}, least recovered {least:.2f}", flush=True)
-    rows = {channel: [done[channel, i] for i in range(count)] for channel in arguments.channels}
+    log, rows = Log(name, arguments), dict[str, list[dict[str, Any]]]()
+    done = {(row["trial"], row["pair"]): row for row in log.rows}
+    for label in arguments.trials:
+        trial, rows[label] = TRIALS[label], []
+        count = arguments.pairs or (1 if arguments.quick else trial.pairs)
+        for i, paths in enumerate(pairs(arguments.data, arguments.secrets, count)):
+            if (label, i) not in done:
+                found = measure(trial, paths, root_of(arguments))
+                done[label, i] = log.add({"trial": label, "pair": i} | found)
+                print(f"{label}, pair {i}: stego {found['stego']:.2f} dB", flush=True)
+            rows[label].append(done[label, i])
     failed = report(rows)
-    save(name, {"secrets": arguments.secrets, "rows": rows, "failed": failed}, arguments.out)
-    for reason in failed:
-        print("FAILED", reason)
-    return 1 if failed else 0
+    return finish(name, {"secrets": arguments.secrets, "rows": rows}, failed, arguments.out)
 
 
 def report(rows: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """Print a line a case, means and worst of all pairs; bars that fail."""
+    """Print a line a case; bars that fail."""
     table, failed = [], []
-    for channel, found in rows.items():
-        stego = np.mean([row["stego"] for row in found])
-        for case in CHANNELS[channel]:
-            values = np.array([row[case] for row in found])
-            compressed = [row[f"stego, {case}"] for row in found if f"stego, {case}" in row]
-            seen = f"{np.mean(compressed):.2f}" if compressed else ""
-            cells = (len(found), f"{stego:.2f}", seen, f"{values.mean():.2f}", f"{values.min():.2f}")
-            table.append((channel, case, *cells))
-            failed += [f"{channel}, {case}: {reason}" for reason in misses(channel, case, found)]
+    for label, found in rows.items():
+        trial, stego = TRIALS[label], [row["stego"] for row in found]
+        seconds = float(np.median([row["seconds"] for row in found]))
+        if trial.bytes and min(stego) < LEAST_STEGO:
+            failed.append(f"{label}: a stego at {min(stego):.2f} dB")
+        for case in trial.cases:
+            compressed = [row[f"compressed, {case}"] for row in found if f"compressed, {case}" in row]
+            seen = float(np.mean(compressed)) if compressed else float("nan")
+            values = [row[case] for row in found]
+            if trial.bytes:
+                exact, wrong = values.count("exact"), values.count("wrong")
+                arrived = (f"{exact} exact", f"{wrong} wrong")
+                if wrong or (case in trial.promised and exact < LEAST_RATE * len(found)):
+                    failed.append(f"{label}, {case}: {exact} of {len(found)} exact, {wrong} wrong")
+            else:
+                arrived = (f"{np.mean(values):.2f}", f"{min(values):.2f}")
+                least = {name: np.mean([row[name] for row in found]) for name in (UNHARMED,) if name in found[0]}
+                failed += [
+                    f"{label}, {case}: {what} {value:.2f} dB, below {bar:.2f}"
+                    for what, value, bar in _bars(
+                        trial, case, float(np.mean(stego)), seen, float(np.mean(values)), least
+                    )
+                    if value < bar
+                ]
+            cells = (f"{np.mean(stego):.2f}", f"{min(stego):.2f}", f"{seen:.2f}" if compressed else "")
+            table.append((label, case, len(found), *cells, *arrived, seconds))
     head = (
-        "searched for",
-        "sent through",
+        "sent, prepared for",
+        "through",
         "pairs",
         "stego",
-        "stego, compressed",
-        "recovered",
-        "least recovered",
+        "least stego",
+        "compressed",
+        "arrived",
+        "least, wrong",
     )
-    print_table(head, table)
+    print_table((*head, "seconds"), table)
     return failed
 
 
-def misses(channel: str, case: str, rows: list[dict[str, Any]]) -> list[str]:
-    """What falls short of its bar, in means over the pairs."""
-    mean = {
-        key: float(np.mean([row[key] for row in rows])) for key in rows[0] if key not in ("channel", "pair")
-    }
-    bars: list[tuple[str, float, float]] = []
-    if channel.startswith("jpeg:90"):
-        bars = [("stego", min(mean["stego"], mean[f"stego, {case}"]), 36), ("recovered", mean[case], 31)]
-    elif case in COMPRESSED:
-        bars = [("stego", mean["stego"], 30), ("recovered", mean[case], 26)]
-    elif case == "noise:2":
-        bars = [("recovered", mean[case], 28)]
-    elif case == "mismatch:0.05":
-        bars = [("recovered", mean[case], mean[UNHARMED] - 2)]
-    return [f"{what} {value:.2f} dB, below {bar:.2f}" for what, value, bar in bars if value < bar]
+def _bars(
+    trial: Trial, case: str, stego: float, seen: float, recovered: float, unharmed: dict[str, Any]
+) -> list[tuple[str, float, float]]:
+    """Figures of pictures with their bars in dB, all means over pairs."""
+    if trial.survive.startswith("jpeg:90"):
+        return [("stego", min(stego, seen), 36), ("recovered", recovered, 31)]
+    if case in COMPRESSED:
+        return [("stego", stego, 30), ("recovered", recovered, 26)]
+    if case == "noise:2":
+        return [("recovered", recovered, 28)]
+    return [("recovered", recovered, unharmed[UNHARMED] - 2)] if case == "mismatch:0.05" else []
 
 
 if __name__ == "__main__":

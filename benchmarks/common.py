@@ -1,18 +1,21 @@
-"""What the benchmarks share: arguments, pictures to measure with, tables, results as JSON."""
+"""What benchmarks share: arguments, pictures, tables, results as JSON. Rows and provenance are those of experiments."""
 
 import argparse
 import io
 import json
 import os
-import platform
-import subprocess
+import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from csfnns.experiments.provenance import code_digest, environment
+from csfnns.experiments.store import Store
+from csfnns.methods import Envelope, ReceiverSeeds
+from csfnns.stream import Seed
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = Path(sys.executable).with_name("csfnns")
@@ -24,9 +27,7 @@ def make_parser(description: str | None, seed: int = 1) -> argparse.ArgumentPars
     """Parser with the arguments of every benchmark: --out, --data, --quick and --seed."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=Path, help="where the JSON goes (default results/NAME.json)")
-    parser.add_argument(
-        "--data", type=Path, default=DATA, help="folder of real pictures (default %(default)s)"
-    )
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of real pictures (default %(default)s)")
     parser.add_argument("--quick", action="store_true", help="about a tenth of the work")
     parser.add_argument("--seed", type=int, default=seed, help="of every random choice (default %(default)s)")
     return parser
@@ -40,9 +41,9 @@ def pictures(folder: Path) -> list[Path]:
     return found
 
 
-def pairs(data: Path, secrets: str, count: int) -> list[tuple[Path, Path]]:
-    """The first `count` pairs: the i-th of covers/eval and the i-th of secrets/`secrets`, both in name order."""
-    covers, hidden = pictures(data / "covers" / "eval"), pictures(data / "secrets" / secrets)
+def pairs(data: Path, dataset: str, count: int) -> list[tuple[Path, Path]]:
+    """The first `count` pairs: the i-th of covers/eval and the i-th of secrets/`dataset`, both in name order."""
+    covers, hidden = pictures(data / "covers" / "eval"), pictures(data / "secrets" / dataset)
     if count > min(len(covers), len(hidden)):
         raise SystemExit(f"There are {min(len(covers), len(hidden))} pairs in {data}, not {count}.")
     return list(zip(covers[:count], hidden[:count], strict=True))
@@ -63,11 +64,7 @@ class Ended:
             error = json.loads(self.errors)["error"]
         except (ValueError, KeyError, TypeError):
             return False
-        return (
-            2 <= self.code <= 10
-            and self.code == error["exit_code"]
-            and bool(error["message"] and error["hint"])
-        )
+        return 2 <= self.code <= 10 and self.code == error["exit_code"] and bool(error["message"] and error["hint"])
 
 
 def command(*arguments: object) -> Ended:
@@ -123,75 +120,83 @@ def _cell(value: object) -> str:
     return str(value)
 
 
+def receiver(root: Seed, label: str) -> ReceiverSeeds:
+    """Seeds of a receiver's part of a message of its own."""
+    own = root.derive(f"benchmark/{label}")
+    return ReceiverSeeds(own.derive("decoder"), own.derive("header"))
+
+
+def envelope(root: Seed, label: str, shares: int = 1) -> Envelope:
+    """Address of a message of its own, as every stego that is sent has one."""
+    own = root.derive(f"benchmark/{label}")
+    return Envelope(own.derive("address"), own.derive("nonce").data[:16], shares=shares)
+
+
+def root_of(arguments: argparse.Namespace) -> Seed:
+    """Seed of all that a benchmark draws."""
+    return Seed(arguments.seed.to_bytes(32, "big"))
+
+
+def finish(name: str, payload: dict[str, Any], failed: Sequence[str], out: Path | None = None) -> int:
+    """Write the result with the bars that failed, print them, and return the program's exit status."""
+    save(name, payload | {"failed": list(failed)}, out)
+    for reason in failed:
+        print("FAILED", reason)
+    return int(bool(failed))
+
+
 def save(name: str, payload: dict[str, Any], out: Path | None = None) -> Path:
-    """Write the payload and the `environment` as JSON to `out`, by default results/NAME.json; returns the path."""
+    """Write a result as `write` does, by default to results/NAME.json; return the path."""
     out = out or ROOT / "results" / f"{name}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    content = {"benchmark": name, "environment": environment()} | payload
-    out.write_text(json.dumps(content, indent=1) + "\n")
+    write(name, payload, out)
     print(f"written to {out}")
     return out
 
 
-class Log:
-    """Rows of a run that may be stopped and goes on: JSON lines beside the result.
+def write(name: str, payload: dict[str, Any], out: Path, *, device: str = "cpu", commit: str | None = None) -> None:
+    """Write the payload and the `environment` as JSON, whole or not at all, with a line for each entry of a list.
 
-    Each row carries the commit, the seed and the data that made it; those of others are left alone and not used.
+    `commit` is that of the source, where there is no checkout.
+    """
+    about = environment(device) | {"load": round(os.getloadavg()[0], 2), "command": command_line()}
+    about |= {"commit": commit} if commit else {}
+    entries = []
+    for key, value in ({"benchmark": name, "environment": about} | payload).items():
+        text = json.dumps(value)
+        if isinstance(value, list) and value:
+            text = "[\n" + ",\n".join(f"  {json.dumps(each)}" for each in value) + "\n ]"
+        entries.append(f" {json.dumps(key)}: {text}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_suffix(".unfinished")
+    unfinished.write_text("{\n" + ",\n".join(entries) + "\n}\n")
+    unfinished.replace(out)
+
+
+class Log:
+    """Rows of a run that can be stopped and continued, in the store of experiments beside the result.
+
+    Only rows of the same code, seed and data are used; a change of prose in the code does not count.
     """
 
     def __init__(self, name: str, arguments: argparse.Namespace) -> None:
-        self._path = (arguments.out or ROOT / "runs" / f"{name}.json").with_suffix(".jsonl")
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._origin = {"commit": _commit(), "seed": arguments.seed, "data": arguments.data.name}
-        lines = self._path.read_text().splitlines() if self._path.exists() else []
-        every = [json.loads(line) for line in lines]
-        self.rows = [row for row in every if row.items() >= self._origin.items()]
+        self._store = Store((arguments.out or ROOT / "runs" / f"{name}.json").with_suffix(""))
+        self._origin = {"code": code_digest(["."]), "seed": arguments.seed, "data": arguments.data.name}
+        every = self._store.rows().values()
+        self.rows = [dict(row) for row in every if row.items() >= self._origin.items()]
         if len(self.rows) < len(every):
-            print(f"{len(every) - len(self.rows)} rows of other commits, seeds or data are not used")
+            print(f"{len(every) - len(self.rows)} rows of other code, seeds or data are not used")
 
     def add(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Write a row down at once; returns it."""
-        with self._path.open("a") as file:
-            file.write(json.dumps(row | self._origin) + "\n")
+        """Write a row to disk; returns it."""
+        self._store.add(secrets.token_hex(16), row | self._origin)
         return row
 
 
-def environment() -> dict[str, Any]:
-    """Machine, versions and commit that a result belongs to."""
-    return {
-        "cpu": _cpu(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-        **{package: _version(package) for package in ("csfnns", "torch", "numpy", "pillow")},
-        "commit": _commit(),
-        "command": " ".join(["python", *(_short(word) for word in sys.argv)]),
-    }
+def command_line() -> str:
+    """The command, without the folders of this machine."""
 
+    def short(word: str) -> str:
+        folder = Path(word).is_absolute() and "." not in Path(word).name
+        return Path(word).name.upper() if folder else word
 
-def _short(word: str) -> str:
-    """A word of the command, without the folders of this machine."""
-    return Path(word).name.upper() if Path(word).is_absolute() and "." not in Path(word).name else word
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def _commit() -> str | None:
-    """Commit of the source, with -dirty after changes; None outside a checkout."""
-    command = ["git", "--no-optional-locks", "-C", str(ROOT), "describe", "--always", "--dirty"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    return result.stdout.strip() or None
+    return " ".join(["python", *map(short, sys.argv)])

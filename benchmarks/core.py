@@ -1,4 +1,4 @@
-"""What the trellis decoder brings on real pairs: clarity, changes, targets, receivers and damage, against their bars.
+"""What the trellis method brings on real pairs: clarity, changes, targets, receivers and damage, against their bars.
 
 Covers are those of covers/eval, the i-th with the i-th secret, both in name order; the i-th pair of several receivers
 takes the secrets i, i + 1, … Secrets are resized by Pillow's LANCZOS before they are hidden, and compared at that size.
@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 
 from common import Log, make_parser, pairs, pictures, print_table, save
-from csfnns.measure import compare
-from csfnns.output import encode_picture
-from csfnns.picture import Picture, fit, read_picture
-from csfnns.schemes import ReceiverSeeds
-from csfnns.schemes.trellis import Quality, Trellis
+from csfnns.images.io import Picture, fit, read_picture
+from csfnns.images.metrics import compare
+from csfnns.images.output import encode_picture
+from csfnns.methods import Envelope, ReceiverSeeds, Trellis
 from csfnns.stream import Seed
 
 SETS = ("imagenet", "coco", "celebahq")
@@ -48,26 +47,17 @@ def _cases() -> list[Case]:
         Case(f"{name}, 256x256", name, 256, 20, bars={"stego": 64.3 if name == "celebahq" else 62, **usual})
         for name in SETS
     ]
-    aims = (
-        ("a stego of 60 dB", Quality(None, 60), {"recovered": 41.5}),
-        ("35 dB recovered", Quality(35, None), {"stego": 64}),
+    targets = (
+        ("a stego of 60 dB", {"stego": 60}, {"recovered": 41.5}),
+        ("35 dB recovered", {"recovered": 35}, {"stego": 64}),
     )
-    found += [
-        Case(f"imagenet, {label}", "imagenet", 256, 20, {"quality": quality}, bars=bars)
-        for label, quality, bars in aims
-    ]
+    found += [Case(f"imagenet, {label}", "imagenet", 256, 20, settings, bars=bars) for label, settings, bars in targets]
     found.append(Case("imagenet, NumPy form", "imagenet", 256, 20, {"form": "numpy"}, bars={"stego": 61}))
     found.append(Case("imagenet, no cost map", "imagenet", 256, 20, {"exponent": 0.0}))
-    found.append(
-        Case("kodak 512x512, 35 dB", "kodak", 512, 20, {"quality": Quality(35, None)}, bars={"stego": 58.8})
-    )
-    found.append(
-        Case(
-            "imagenet 128x128, 41 dB", "imagenet", 128, 20, {"quality": Quality(41, None)}, bars={"stego": 66}
-        )
-    )
+    found.append(Case("kodak 512x512, 35 dB", "kodak", 512, 20, {"recovered": 35}, bars={"stego": 58.8}))
+    found.append(Case("imagenet 128x128, 41 dB", "imagenet", 128, 20, {"recovered": 41}, bars={"stego": 66}))
     for receivers, stego, bar in ((2, 58.3, 37.8), (3, 55.8, 37.5), (4, 54.0, 37.0)):
-        settings = {"quality": Quality(None, stego)}
+        settings = {"stego": stego}
         bars = {"mean_recovered": bar}
         found.append(Case(f"{receivers} receivers", "imagenet", 256, 8, settings, receivers, bars=bars))
     for damage, bar in ((0.0001, 34), (0.001, 24)):
@@ -82,14 +72,13 @@ def measure(case: Case, number: int, data: Path, seed: int) -> dict[str, Any]:
     cover = read_picture(covers[number % len(covers)])
     root = Seed(seed.to_bytes(32, "big")).derive(f"benchmark/core/{case.name}/{number}")
     secrets = {
-        ReceiverSeeds(root.derive(f"decoder/{i}"), root.derive(f"header/{i}")): _secret(
-            case, number + i, data
-        )
+        ReceiverSeeds(root.derive(f"decoder/{i}"), root.derive(f"header/{i}")): _secret(case, number + i, data)
         for i in range(case.receivers)
     }
     scheme = Trellis(**case.settings)
+    envelope = Envelope(root.derive("address"), root.derive("nonce").data[:16], shares=case.receivers)
     start = time.perf_counter()
-    file = encode_picture(scheme.embed(cover, secrets), ".png")  # type: ignore[arg-type]
+    file = encode_picture(scheme.embed(cover, secrets, envelope=envelope), ".png")  # type: ignore[arg-type]
     hidden = time.perf_counter()
     stego = read_picture(file)
     outer = compare(cover, stego)
@@ -98,7 +87,7 @@ def measure(case: Case, number: int, data: Path, seed: int) -> dict[str, Any]:
         moved = stego + draw.choice([-1, 1], stego.shape) * (draw.random(stego.shape) < case.damage)
         stego = np.clip(moved, 0, 255).astype(np.uint8)
     before = time.perf_counter()
-    found = [scheme.extract(stego, cover, each) for each in secrets]
+    found = [scheme.extract(stego, cover, each, envelope=envelope) for each in secrets]
     revealed = time.perf_counter()
     if any(each.unchanged == bool(case.damage) for each in found):
         raise SystemExit(f"{case.name}, pair {number}: the receiver takes a changed stego for another.")
@@ -141,8 +130,7 @@ def main() -> int:
             row = done.get((case.name, number))
             if row is None:
                 row = log.add(
-                    {"case": case.name, "pair": number}
-                    | measure(case, number, arguments.data, arguments.seed)
+                    {"case": case.name, "pair": number} | measure(case, number, arguments.data, arguments.seed)
                 )
             rows.append(row)
         summary = summarise(case, rows)
@@ -156,10 +144,7 @@ def main() -> int:
             (
                 case.name,
                 len(rows),
-                *(
-                    f"{summary[name]:.2f} ± {summary[f'{name}_sd']:.2f}"
-                    for name in ("stego", "mean_recovered")
-                ),
+                *(f"{summary[name]:.2f} ± {summary[f'{name}_sd']:.2f}" for name in ("stego", "mean_recovered")),
                 f"{summary['least_recovered']:.2f}",
                 f"{summary['ssim']:.5f}",
                 f"{summary['recovered_ssim']:.4f}",
@@ -197,9 +182,7 @@ def summarise(case: Case, rows: list[dict[str, Any]]) -> dict[str, float]:
     """Means, standard deviations and worst values over the pairs."""
     names = [name for name in rows[0] if isinstance(rows[0][name], float)]
     found = {name: float(np.mean([row[name] for row in rows])) for name in names}
-    spread = {
-        f"{name}_sd": float(np.std([row[name] for row in rows], ddof=min(1, len(rows) - 1))) for name in names
-    }
+    spread = {f"{name}_sd": float(np.std([row[name] for row in rows], ddof=min(1, len(rows) - 1))) for name in names}
     least = {
         "least_recovered": min(row["recovered"] for row in rows),
         "least_stego": min(row["stego"] for row in rows),
