@@ -1,6 +1,7 @@
 # make demo: hide a photograph and look at the result; installs the package and a photograph.
 # make test: everything that CI checks; installs its extras and the tools of development too, about 1 GB.
-# Both make .venv first if it is missing or older than what it is made from.
+# make docs: the site of the documentation, into site/; a broken link or anchor is an error.
+# All make .venv first if it is missing or older than what it is made from.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ PIP := $(RUN) -m pip install --quiet --constraint constraints.txt
 # Threads that wait by spinning slow everything down where other programs share the processor.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test clean
+.PHONY: demo test docs clean
 
 demo: $(VENV)/.core
 	$(RUN) examples/demo.py
@@ -21,8 +22,11 @@ test: $(VENV)/.installed
 	$(RUN) -m mypy
 	$(RUN) -m pytest
 
+docs: $(VENV)/.docs
+	$(VENV)/bin/zensical build --clean --strict
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist demo
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist demo site
 
 $(VENV)/.core: pyproject.toml constraints.txt hatch_build.py src/csfnns/search/_viterbi.c
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -35,4 +39,8 @@ $(VENV)/.core: pyproject.toml constraints.txt hatch_build.py src/csfnns/search/_
 
 $(VENV)/.installed: $(VENV)/.core
 	$(PIP) --group dev
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.core
+	$(PIP) --group docs
 	touch $@

@@ -3,12 +3,11 @@
 python examples/demo.py                      demo/cover.png, stego.png, residual.png, secret.png, recovered.png
 python examples/demo.py --strip strip.png    the five in one labelled row as well
 
-It uses a key and a ledger of its own, in a temporary folder.
+It uses a key of its own.
 """
 
 import argparse
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +18,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 import csfnns
-from csfnns.measure import Figures, compare, residual
-from csfnns.output import write_picture
-from csfnns.picture import Picture, fit, read_picture
+from csfnns.images.io import Picture, fit, read_picture
+from csfnns.images.metrics import Figures, compare, residual
+from csfnns.images.output import write_picture
 from csfnns.stream import Seed
 
 FOLDER = Path(__file__).resolve().parent.parent / "demo"
@@ -64,18 +63,11 @@ def run(secret: Picture) -> Demo:
     """Hide `secret` in a 512x512 cover and reveal it again."""
     key = csfnns.Key.from_root(csfnns.make_profile(), SEED)
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder, Progress(console=Console(stderr=True)) as bar:
-        ledger = csfnns.Ledger(Path(folder) / "ledger.sqlite3")
+    with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("searching", total=None)
-        hidden = csfnns.hide(
-            secret,
-            key,
-            send_as="picture",
-            ledger=ledger,
-            progress=lambda done, steps: bar.update(task, completed=done, total=steps),
-        )
-        revealed = csfnns.reveal(hidden, key, ledger=ledger)
-    cover = csfnns.make_cover(key, hidden.message).picture
+        hidden = csfnns.hide(secret, key, progress=lambda done, steps: bar.update(task, completed=done, total=steps))
+        revealed = csfnns.reveal(hidden, key)
+    cover = csfnns.cover_of(hidden, key)
     return Demo(
         cover=cover,
         stego=hidden.picture,
@@ -94,9 +86,7 @@ def report(demo: Demo) -> None:
     console.print(f"A photograph is hidden and revealed, in {demo.seconds:.1f} s.")
     console.print(f"  stego against cover       {_figures(demo.distance)}")
     console.print(f"  recovered against secret  {_figures(demo.quality)}")
-    console.print(
-        f"No level of the stego differs from the cover's by more than {demo.distance.max_abs} of 255."
-    )
+    console.print(f"No level of the stego differs from the cover's by more than {demo.distance.max_abs} of 255.")
     console.print(f"The pictures are in {FOLDER}:")
     console.print("  cover.png      grown from the key at both ends, never sent")
     console.print("  stego.png      what is sent")

@@ -1,8 +1,10 @@
 """What every test may ask for: a home of its own, fixed seeds, made-up pictures, and the real ones."""
 
 import importlib.util
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +14,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 
-from csfnns.picture import Picture
+from csfnns.images.io import Picture, fit
+from csfnns.methods import ReceiverSeeds
+from csfnns.profile import Profile, make_profile
 from csfnns.stream import Seed
 
 Scene = Callable[..., Picture]
@@ -20,10 +24,23 @@ Scene = Callable[..., Picture]
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Folder of this test's ledger: no test ever touches the user's."""
+    """Folder of this test's register of albums: no test ever touches the user's."""
     folder = tmp_path / "csfnns-home"
     monkeypatch.setenv("CSFNNS_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(scope="module")
+def fixed_nonces() -> Iterator[None]:
+    """Nonces that follow from the key, the payload and a counter, so that a test module always sees the same covers."""
+    count = itertools.count()
+
+    def nonce(key: Seed, digest: bytes) -> bytes:
+        return sha256(key.data + digest + next(count).to_bytes(4, "big")).digest()[:16]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("csfnns.messages.send.make_nonce", nonce)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -72,3 +89,26 @@ def data() -> Path:
     if not (folder / "secrets").is_dir():
         pytest.skip(f"no real pictures in {folder}: set CSFNNS_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def receivers(seed: Seed) -> list[ReceiverSeeds]:
+    """Seeds of four receivers."""
+    return [ReceiverSeeds(seed.derive(f"decoder/{i}"), seed.derive(f"header/{i}")) for i in range(4)]
+
+
+@pytest.fixture(scope="session")
+def paper() -> Profile:
+    """The decoders that the baselines are compared on, small."""
+    return make_profile("paper", width=64, height=64, channels=24)
+
+
+@pytest.fixture(scope="session")
+def cover(scene: Scene) -> Picture:
+    return scene(64, 64, 1)
+
+
+@pytest.fixture(scope="session")
+def secret(scene: Scene) -> Picture:
+    """A picture on the grid of 6 bits a pixel."""
+    return fit(scene(90, 70, 2), 32, 32)

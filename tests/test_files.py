@@ -22,9 +22,7 @@ def test_a_name_that_is_taken_is_kept_unless_told_otherwise(tmp_path: Path) -> N
     assert (tmp_path / "a").read_bytes() == b"third"
 
 
-def test_where_neither_links_nor_renames_work_nothing_is_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_neither_links_nor_renames_work_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError("not on this file system")
 
