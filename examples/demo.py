@@ -1,7 +1,7 @@
 """Hide a photograph, reveal it, and leave the pictures in demo/ to look at.
 
 python examples/demo.py                      demo/cover.png, stego.png, residual.png, secret.png, recovered.png
-python examples/demo.py --strip strip.png    the five in one labelled row as well
+python examples/demo.py --strip strip.png    five in one labelled row, with a picture of our own as the secret
 
 It uses a key of its own.
 """
@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 import csfnns
+from csfnns.covers import AbstractCovers
 from csfnns.images.io import Picture, fit, read_picture
 from csfnns.images.metrics import Figures, compare, residual
 from csfnns.images.output import write_picture
@@ -50,12 +51,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--strip", type=Path, metavar="FILE", help="write the pictures in one row as well")
     options = parser.parse_args()
+    if options.strip is not None:
+        secret = fit(AbstractCovers(512, 512)(SEED.derive("secret")), 256, 256)
+        strip(run(secret)).save(options.strip, optimize=True)
+        return
     demo = run(read_picture(skimage.data.astronaut()))  # Eileen Collins, by NASA: in the public domain
     FOLDER.mkdir(exist_ok=True)
     for name in ("cover", "stego", "residual", "secret", "recovered"):
         write_picture(getattr(demo, name), FOLDER / f"{name}.png", overwrite=True)
-    if options.strip is not None:
-        strip(demo).save(options.strip, optimize=True)
     report(demo)
 
 
@@ -105,7 +108,7 @@ def strip(demo: Demo) -> Image.Image:
         (fit(demo.cover, SIDE, SIDE), "cover", "grown from the key, never sent"),
         (fit(demo.stego, SIDE, SIDE), "stego", f"sent: {demo.distance.psnr:.1f} dB from the cover"),
         (_sample(demo.residual), "difference, 10 x", "it carries the secret"),
-        (fit(demo.secret, SIDE, SIDE), "secret", "a photograph"),
+        (fit(demo.secret, SIDE, SIDE), "secret", "a picture"),
         (fit(demo.recovered, SIDE, SIDE), "recovered", f"with the key: {demo.quality.psnr:.1f} dB"),
     )
     width = 2 * MARGIN + len(captions) * SIDE + (len(captions) - 1) * GAP
