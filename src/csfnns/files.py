@@ -8,6 +8,7 @@ from typing import Literal
 
 from csfnns.errors import UsageError
 
+DISK_HINT = "Check permissions and free space, or choose another place."
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 
 
@@ -49,7 +50,7 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o666, overwrite: bool =
     _sync_folder(path.parent)
 
 
-def write_result(path: Path, data: bytes, *, overwrite: bool = True, hint: str = "Choose another place.") -> None:
+def write_result(path: Path, data: bytes, *, overwrite: bool = True, hint: str = DISK_HINT) -> None:
     """`write_whole` for a file that the user named. Raises UsageError for a name that is taken or cannot be written."""
     try:
         write_whole(path, data, overwrite=overwrite)

@@ -409,7 +409,7 @@ def test_a_picture_is_converted_if_its_new_name_says_so(run: Run, ask: Ask, phot
     Path("photo.jpg").write_bytes(buffer.getvalue())
     run("csfnns hide photo.jpg -k mine.key -o a.png --method direct")
     seen = run("csfnns reveal a.png -k mine.key -o back.png")
-    assert seen.startswith("Revealed back.png: a 60x40 picture, converted from photo.jpg, sent on")
+    assert seen.startswith("Revealed back.png: a 60x40 picture, converted from JPG, sent on")
     with Image.open("back.png") as image:
         assert image.format == "PNG"
     run("csfnns reveal a.png -k mine.key -o back.jpg")
@@ -439,7 +439,7 @@ def test_a_file_survives_with_a_robust_key(
     transcript("""
         $ csfnns hide note.bin -k phone.key -o holiday.png --survive jpeg:80-90/420
         holiday.png is ready: note.bin (40 bytes) is inside and arrives unchanged.
-        It was read back after jpeg:80/420, jpeg:90/420: it may change as much on its way.
+        It survives jpeg:80/420, jpeg:90/420: it was read back after each.
         $ csfnns hide note.bin -k phone.key -o a.png --survive blur:3
         error: ...
         hint: ...

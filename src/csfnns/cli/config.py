@@ -11,6 +11,7 @@ from csfnns.errors import UsageError
 from csfnns.files import own_folder, write_result
 
 NAMES = ("key", "covers", "device", "allow_large")
+_HOME_HINT = "Set CSFNNS_HOME to a folder of yours."
 
 
 def setting(name: str) -> str | None:
@@ -93,8 +94,8 @@ def _write(settings: dict[str, str]) -> None:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{file.parent} cannot be made: {error.strerror}.", "Set CSFNNS_HOME.") from None
-    write_result(file, _toml(settings).encode(), hint="Set CSFNNS_HOME to a folder of yours.")
+        raise UsageError(f"{file.parent} cannot be made: {error.strerror}.", _HOME_HINT) from None
+    write_result(file, _toml(settings).encode(), hint=_HOME_HINT)
 
 
 def _toml(settings: dict[str, str]) -> str:

@@ -98,7 +98,7 @@ def hide(
     if json:
         show.as_json(_as_json(hidden, out))
     elif not quiet:
-        _explain(hidden, out, verbose=verbose, stderr=to_stdout)
+        _explain(hidden, out, resized=resize is not None, verbose=verbose, stderr=to_stdout)
 
 
 def _split(argument: str) -> tuple[str | None, str]:
@@ -174,7 +174,7 @@ def _method(key: "Key", name: str | None, settings: list[str], survive: list[str
     return make(**given)
 
 
-def _explain(hidden: "Hidden", out: Path, *, verbose: bool, stderr: bool) -> None:
+def _explain(hidden: "Hidden", out: Path, *, resized: bool, verbose: bool, stderr: bool) -> None:
     ready = "Ready" if stderr else f"{out} is ready"
     arrivals = {receiver: show.arrival(each) for receiver, each in hidden.receivers.items()}
     if len(arrivals) == 1:
@@ -184,10 +184,10 @@ def _explain(hidden: "Hidden", out: Path, *, verbose: bool, stderr: bool) -> Non
         gets = [f"{receiver} gets {what}, {how}" for receiver, (what, how) in arrivals.items()]
         advice = [f"{ready}: {'; '.join(gets)}."]
     if hidden.survives:
-        advice.append(f"It was read back after {', '.join(hidden.survives)}: it may change as much on its way.")
+        advice.append(f"It survives {', '.join(hidden.survives)}: it was read back after each.")
     else:
         advice.append("Send it as a file or document: chat apps recompress pictures.")
-    if any((each.original_psnr or _GOOD) < _GOOD for each in hidden.receivers.values()):
+    if not resized and any((each.original_psnr or _GOOD) < _GOOD for each in hidden.receivers.values()):
         advice.append("A smaller picture arrives clearer: --resize PIXELS.")
     show.lines(advice, stderr=stderr)
     if not verbose:

@@ -109,15 +109,15 @@ def new(
     _check_size(key)
     passphrase = ask_new_key_passphrase(allow_weak=allow_weak) if protect else None
     others = {name: receiver_path(file, name) for name in receiver or ()}
+    if chosen.generator == "folder":  # before the key is written: where this is refused, no file is left
+        from csfnns.covers import AlbumRegister
+
+        AlbumRegister().make_writer(key.id)
     if to_stdout:
         streams.write(render_key(key, passphrase).encode())
     else:
         theirs = {path: (key.for_receiver(name), None) for name, path in others.items()}
         _write_all({file: (key, passphrase)} | theirs)
-    if chosen.generator == "folder":
-        from csfnns.covers import AlbumRegister
-
-        AlbumRegister().make_writer(key.id)
     if json:
         files = {name: str(path) for name, path in others.items()}
         show.as_json({"file": str(file), "receiver_files": files, **_public(key)})

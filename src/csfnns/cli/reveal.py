@@ -148,7 +148,10 @@ def _as_json(found: "Revealed", path: Path | None) -> dict[str, Any]:
 
 def _explain(found: "Revealed", path: Path | None, *, verbose: bool) -> None:
     """Say what was revealed, on stderr where the secret itself goes to stdout."""
+    from csfnns.images.io import picture_suffixes
+
     converted = path is not None and found.is_converted(path)
+    formats = picture_suffixes(found.content or b"")
     sent = "" if found.author in (None, "sender") else f" by {found.author}"
     sent += "" if found.sent is None else f" on {found.sent.astimezone():%Y-%m-%d at %H:%M}"
     if found.kind == "picture":
@@ -157,9 +160,9 @@ def _explain(found: "Revealed", path: Path | None, *, verbose: bool) -> None:
     else:
         what = "a text" if found.kind == "text" else show.size(len(found.content or b""))
     if converted and path is not None:
-        what += "" if found.content is None else f", converted from {found.name or 'another format'}"
+        what += f", converted from {formats[0][1:].upper()}" if formats else ""
         what += ", as a JPEG of quality 95" if path.suffix.lower() in (".jpg", ".jpeg") else ""
-    elif found.content is not None:
+    elif found.content is not None and formats != (".avif",):  # which is rarely the picture that was given to hide
         what += ", exactly as sent"
     elif found.unchanged and found.expected_psnr is not None:
         what += f", {show.clarity(found.expected_psnr)}"

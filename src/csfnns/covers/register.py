@@ -126,8 +126,9 @@ class AlbumRegister:
                 yield db
                 db.execute("COMMIT")
         except (OSError, sqlite3.Error) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
             raise CoverError(
-                f"The register of used pictures {self.path} cannot be used: {error}.",
+                f"The register of used pictures {self.path} cannot be used: {reason}.",
                 "Check its permissions and the free space. If it is damaged, remove it and make new keys for albums.",
             ) from error
 

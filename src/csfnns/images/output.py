@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from csfnns.errors import PictureError
-from csfnns.files import write_whole
+from csfnns.files import DISK_HINT, write_whole
 from csfnns.images.io import Picture, check_picture
 
 _LOSSY = {".jpg", ".jpeg", ".jpe", ".jfif", ".avif", ".heic", ".heif", ".jxl", ".jp2"}
@@ -112,4 +112,4 @@ def write_atomically(data: bytes, path: Path, *, overwrite: bool = False) -> Non
     except FileExistsError as error:
         raise _exists(path) from error
     except OSError as error:
-        raise PictureError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
+        raise PictureError(f"{path} cannot be written: {error.strerror}.", DISK_HINT) from error

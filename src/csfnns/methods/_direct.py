@@ -323,7 +323,8 @@ def _find_header(layout: Layout, delta: Changes, seed: Seed) -> tuple[bytes, int
 def _symbols(delta: Changes, max_change: int) -> I64:
     """Changes (G, group size) as symbols (G,), the first change the highest digit. Raises DamagedError for large ones."""
     if np.any(np.abs(delta) > max_change):
-        raise DamagedError("It was changed more than a message does.", "Ask for the file as it was written.")
+        reason = "The picture holds a message for this key, but it was changed on its way."
+        raise DamagedError(reason, "Ask for the file as it was written.")
     digits = np.arange(delta.shape[1] - 1, -1, -1)
     return (delta.astype(np.int64) + max_change) @ (2 * max_change + 1) ** digits
 
