@@ -160,9 +160,8 @@ def nonce_of(key: bytes, bits: Array, context: str) -> bytes | None:
     return nonce if np.array_equal(coded_address(key, nonce, context), bits) else None
 
 
-def level_places(key: bytes, height: int, width: int, most: int) -> Array:
+def level_places(key: bytes, height: int, width: int, group: int) -> Array:
     n = 3 * width * height
-    group = min(max(n // 24576, 8), most)
     stream = Stream(hkdf(key, f"csfnns/2/address/levels/{width}x{height}"))
     return np.array(stream.different(group * 384, n)).reshape(384, group)
 
@@ -218,7 +217,7 @@ def reveal(picture: Array, key_file: str, constants: dict[str, Any]) -> tuple[by
                 continue
             for route in routes:
                 key = hkdf(route.link, "csfnns/2/address")
-                places = level_places(key, *size, constants["MOST"])
+                places = level_places(key, *size, constants["GROUP"])
                 bits = (turned.reshape(-1)[places].sum(1) % 2).astype(np.uint8)
                 nonce = nonce_of(key, bits, "levels/{1}x{0}".format(*size))
                 if nonce is not None:

@@ -115,7 +115,7 @@ def pattern(height: int, width: int) -> torch.Tensor:
 
 def constants() -> dict[str, Any]:
     return {
-        "MOST": LevelAddress(SEED, 1024, 1024).places.shape[1],
+        "GROUP": LevelAddress(SEED, 1024, 1024).places.shape[1],
         "SLOPE": robust.SLOPE,
         "OUTPUTS": robust.OUTPUTS,
         "BELOW": robust.BELOW,
@@ -403,8 +403,8 @@ def test_another_program_places_the_address_as_the_document_says(size: str) -> N
     for carrier, each in vector.items():
         bits = other_program.coded_address(key, NONCE, f"{carrier}/{size}")
         assert np.packbits(bits).tobytes().hex() == each["bits"]
-    most = vectors["constants"]["MOST"]
-    assert other_program.level_places(key, height, width, most)[:2].tolist() == vector["levels"]["places"]
+    group = vectors["constants"]["GROUP"]
+    assert other_program.level_places(key, height, width, group)[:2].tolist() == vector["levels"]["places"]
     places = other_program.coefficient_places(key, height, width)
     assert places[:2].tolist() == vector["coefficients"]["places"]
     blocks, offsets = other_program.projections(key, height, width)

@@ -22,20 +22,22 @@ U8 = npt.NDArray[np.uint8]
 _CHANGED = 0.0015  # share of the values that are assumed to be changed by ±1 on the way
 _OCTAVE = 1024  # rates by which costs count half as much
 
+GROUP = 8
+"""Sub-pixels of a group. More would hide the changes better from those who know the places, and cost the payload more."""
+
 
 class LevelAddress:
     """Where lossless pictures of a size have the address of a key."""
 
     places: I64
-    """Flat indices into (H, W, 3) of the sub-pixels of each group, (CODED, g), all different. g is 8…16."""
+    """Flat indices into (H, W, 3) of the sub-pixels of each group, (CODED, GROUP), all different."""
 
     def __init__(self, key: Seed, height: int, width: int) -> None:
         self._size = 3 * height * width
-        group = min(max(self._size // (64 * CODED), 8), 16)
-        if group * CODED > self._size:
+        if self._size < GROUP * CODED:
             raise ValueError(f"a picture of {width}x{height} is too small for an address")
         stream = key.derive(f"csfnns/2/address/levels/{width}x{height}").stream()
-        self.places = draw_distinct(stream, group * CODED, self._size).reshape(CODED, group)
+        self.places = draw_distinct(stream, GROUP * CODED, self._size).reshape(CODED, GROUP)
 
     def read(self, picture: Picture) -> F64:
         """Soft bits (CODED,) of a picture of this size, uint8 (H, W, 3): log P(0) / P(1), for `decode`."""
