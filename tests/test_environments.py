@@ -401,13 +401,13 @@ def test_no_setting_of_the_process_is_assumed_or_changed(desk: Path) -> None:
 
 
 def test_no_setting_of_torch_is_assumed_or_changed(desk: Path) -> None:
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="needs the extra network")
     result = python(f"{STATE}\n{TORCH}\n{API}\n{NETWORKS}\n{COMPARED}", env={"OMP_NUM_THREADS": "2"})
     assert (result.returncode, result.stdout) == (0, "done\n"), result.stderr
 
 
 def test_a_search_in_torch_works_after_a_fork(desk: Path) -> None:
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="needs the extra network")
     used = "import torch; torch.set_num_threads(2); torch.rand(10**6).exp()"
     late = f"def late():\n    exec({API + NETWORKS!r}, globals()); turn()\n"
     code = f"{used}\n{API[API.index('def fork') :]}\n{late}\nfork(late)\n{API}\n{NETWORKS}\nfork(turn)\nprint('done')"
@@ -498,7 +498,7 @@ refused(lambda: csfnns.check_cover(large), csfnns.CoverError)
 
 
 def test_too_little_memory_for_torch_is_a_search_error(desk: Path) -> None:
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="needs the extra network")
     code = """
 import torch
 from unittest.mock import patch

@@ -1,13 +1,13 @@
 """Addresses that survive lossy channels: dither modulation of low luminance frequencies at keyed blocks.
 
 Each bit has a number of its own: a coefficient of the DCT of one 8x8 block of the luminance. Bit 0 moves it to the nearest
-multiple of STEP behind a keyed offset, bit 1 to the nearest point half way between two (Chen and Wornell, "Quantization
+multiple of STEP from a keyed offset, bit 1 to the nearest point half way between two (Chen and Wornell, "Quantization
 index modulation", IEEE Trans. Information Theory 47, 2001). Why so (benchmarks/address.py measures it):
 
 - The two lowest frequencies of a block are what JPEG quantises in the finest steps and scaling attenuates least: at quality
   60 they are off by about 5 at most, in flat pictures too; a bit is wrong beyond STEP / 4. Larger blocks are better behind
   scaling, but flat pictures lose them at quality 60, where several rounded coefficients make a number.
-- One block for a bit rather than sums over many: behind a channel most blocks are nearly right and those with fine texture
+- One block for a bit rather than sums over many: after a channel most blocks are nearly right and those with fine texture
   are far off. Sums would spread that over all bits; single blocks leave few wrong bits, which the code corrects.
 - Numbers are read from the picture at half the size. Blocks of the picture itself see what scaling takes away, at their
   edges: read so, up to 27 % of the bits were wrong at half size by Lanczos, now 5 %.

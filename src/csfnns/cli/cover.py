@@ -21,8 +21,8 @@ def cover(
 ) -> None:
     """Show words that both ends compare; or make a decoy.
 
-    Both ends do this once and compare the words, on the phone for instance: keys that agree give the same. They are the
-    fingerprint of the key's check cover, which is never sent. Without the key, a decoy cannot be told from what
+    Both ends run this once and compare the words, for instance on the phone: the same key gives the same words. They are
+    the fingerprint of the key's check cover, which is never sent. Without the key, nobody can distinguish a decoy from what
     'csfnns hide --method grain' writes.
     """
     streams.check_output(out, json=json)

@@ -178,7 +178,7 @@ class Head:
     """Partitions 1 | size of the tables 2 | quality 1 | flips 1 | time 5 | check | seal."""
     tables: bytes
     places: I32
-    """Of the head, and behind them of the tables."""
+    """Of the head, followed by those of the tables."""
     body: I32
 
     @property

@@ -259,7 +259,7 @@ class Part:
         adjust: viterbi.Adjust | None,
         progress: Progress | None,
     ) -> tuple[I8, I64]:
-        """Changes of the body, and values of the coefficients at `where`; those behind them are filler."""
+        """Changes of the body, and values of the coefficients at `where`; those that follow are filler."""
         targets = np.empty(decoder.coefficients)
         targets[: len(where)] = self.analysis.coefficients.reshape(-1)[where]
         filler = decoder.coefficients - len(where)

@@ -141,7 +141,7 @@ class NeuralBits:
         return unseal(sealed, seeds.header, header)
 
     def delivers(self, received: Picture, cover: Picture, payloads: Mapping[ReceiverSeeds, bytes]) -> bool:
-        """Whether each receiver gets his bytes from a picture as it arrived."""
+        """Whether each receiver gets their bytes from a picture as it arrived."""
         try:
             return all(self.extract(received, cover, seeds) == data for seeds, data in payloads.items())
         except NoMessageError:
@@ -154,7 +154,7 @@ class NeuralBits:
         payloads: Mapping[ReceiverSeeds, bytes],
         draws: np.random.Generator | None = None,
     ) -> list[str]:
-        """Cases of the channel behind which a receiver does not get his bytes, such as "jpeg:75/420".
+        """Cases of the channel after which a receiver does not get their bytes, such as "jpeg:75/420".
 
         `draws` draws what they leave open; None: the same each time.
         """
@@ -280,7 +280,7 @@ class _Body:
         return count * (bits + _BODY_RATES[self.rate].parities(bits))
 
     def encode(self, sealed: bytes, seeds: ReceiverSeeds) -> Bits:
-        """Words, one behind another, (sent,)."""
+        """Words, one after another, (sent,)."""
         count, bits = self._words
         information = np.zeros(count * bits, np.uint8)
         information[: 8 * len(sealed)] = _bits(sealed)

@@ -50,7 +50,7 @@ def convolution(inputs: int, outputs: int, side: int, stride: int = 1, *, bias: 
 
 
 def oppose_colours(layer: nn.Conv2d) -> nn.Conv2d:
-    """Make every other kernel of a layer behind a filter bank start blind to residuals that all colours share.
+    """Make every other kernel of a layer after a filter bank start blind to residuals that all colours share.
 
     The colours of a picture share much, those of a message nothing.
     """
