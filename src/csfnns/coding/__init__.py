@@ -3,7 +3,7 @@
 from csfnns.coding.arithmetic import decode, encode, joint
 from csfnns.coding.distributions import GRAIN_SIGMA, energies, entropies, grain_delta
 from csfnns.coding.layout import ALL_PARTITIONS, NOBODY, PARTITIONS, Layout, keyed_order, partitions
-from csfnns.coding.models import RATES, Model, ModelName, capacity, capacity_at, least_rate, make_model
+from csfnns.coding.models import RATES, Model, ModelName, capacity, least_rate, make_model
 
 __all__ = [
     "ALL_PARTITIONS",
@@ -15,7 +15,6 @@ __all__ = [
     "Model",
     "ModelName",
     "capacity",
-    "capacity_at",
     "decode",
     "encode",
     "energies",

@@ -1,5 +1,6 @@
 """Models: the distribution of each sub-pixel's change, and how many bits the changes carry at each rate."""
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,7 +13,6 @@ from csfnns.coding.distributions import (
     GRAIN,
     KINDS,
     change_distributions,
-    energies,
     entropies,
     even_distributions,
     grain_classes,
@@ -29,7 +29,6 @@ ModelName = Literal["cost", "uniform", "grain"]
 
 RATES = 1 << 16
 """Rates are 0…RATES-1."""
-_PEAK = 255.0
 
 
 @dataclass(frozen=True)
@@ -106,20 +105,4 @@ def capacity(model: Model, counts: I64, rate: int, deviations: float) -> float:
 
 def least_rate(model: Model, counts: I64, bits: float, deviations: float) -> int:
     """Lowest rate whose `capacity` is at least `bits`; RATES if there is none."""
-    return _first(lambda rate: capacity(model, counts, rate, deviations) >= bits)
-
-
-def capacity_at(model: Model, counts: I64, psnr: float, deviations: float) -> float:
-    """`capacity` at the highest rate that keeps the stego at this PSNR in dB or above."""
-    energy = _PEAK**2 * 10 ** (-psnr / 10) * model.classes.size
-    rate = _first(lambda rate: float(counts @ energies(model.distributions(rate))) > energy) - 1
-    return capacity(model, counts, rate, deviations) if rate >= 0 else 0.0
-
-
-def _first(holds: Callable[[int], bool]) -> int:
-    """First rate at which a monotone condition holds; RATES if there is none."""
-    low, high = 0, RATES
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle + 1, high)
-    return low
+    return bisect_left(range(RATES), bits, key=lambda rate: capacity(model, counts, rate, deviations))

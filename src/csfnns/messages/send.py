@@ -95,7 +95,10 @@ class Message:
         progress: "Progress | None",
     ) -> None:
         self._profile, self._route, self._request, self._progress = key.profile, route, request, progress
-        digest = hashlib.sha256(b"".join(hashlib.sha256(_bytes_of(each)).digest() for each in request.secrets.values()))
+        digest = hashlib.sha256()
+        for name, each in request.secrets.items():  # all that is sealed: a nonce must not meet two contents
+            digest.update(hashlib.sha256(f"{name}/{each.name}/{each.kind}/{each.sent}".encode()).digest())
+            digest.update(hashlib.sha256(_bytes_of(each)).digest())
         for _ in range(_DRAWS):
             nonce = draw_nonce(key, route, generator, digest.digest())
             self._envelope = Envelope(route.link.address_key(), nonce, sent, len(key.names))
