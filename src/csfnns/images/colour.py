@@ -7,7 +7,7 @@ then gAMA and cHRM. Other formats have an ICC profile or nothing, which means sR
 import contextlib
 import io
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,24 +36,6 @@ _WHITE_NITS = 203.0  # luminance of white in pictures of high dynamic range: ITU
 _BAND = 1 << 20  # pixels that are converted at a time
 _EDGES = 20_000  # steps of the alpha that are looked at in a band
 _NEAR = 32  # levels between a colour and its ground that an eye may miss
-
-
-def open_png(file: IO[bytes]) -> tuple[IO[bytes], bytes | None]:
-    """A PNG without its texts, of which Pillow refuses long ones, and the 4 bytes of its cICP chunk; other files as are."""
-    signature = file.read(8)
-    if signature != b"\x89PNG\r\n\x1a\n":
-        file.seek(0)
-        return file, None
-    data, parts, cicp, at = file.read(), [signature], None, 0
-    while at < len(data):
-        name, start = data[at + 4 : at + 8], at + 8
-        end = start + int.from_bytes(data[at : at + 4], "big") + 4
-        if name == b"cICP" and end == start + 8:
-            cicp = data[start : end - 4]
-        if name not in (b"tEXt", b"zTXt", b"iTXt") or data.startswith(b"XML:com.adobe.xmp\0\0", start):  # orientation
-            parts.append(data[at:end])
-        at = end
-    return io.BytesIO(b"".join(parts)), cicp
 
 
 def to_srgb(image: "Pil.Image") -> U8:

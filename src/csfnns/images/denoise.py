@@ -4,21 +4,31 @@ A convolutional network estimates noise of any strength, which is subtracted: re
 Meng and Zhang, "Beyond a Gaussian denoiser: residual learning of deep CNN for image denoising" (DnCNN), IEEE Trans. Image
 Processing 26 (2017). It works at half the resolution, for a wider view at a quarter of the cost, and has skip connections
 instead of batch normalisation. training/denoiser.py trains it; weights/README.md is its card.
+
+A DnCNN of somebody else's can take its place (`csfnns weights convert --as dncnn`).
 """
 
+import os
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from csfnns.errors import UsageError
 from csfnns.extras import require
 from csfnns.images.io import Picture, check_picture
 from csfnns.profile import Profile
+from csfnns.tensors import FLOATS, BadTensorsError, read_header, read_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+ENVIRONMENT = "CSFNNS_DENOISER"
+"""Environment variable: file of a DnCNN that takes the place of the network of this package."""
+DNCNN = "dncnn"
+"""Entry of such a file's metadata."""
 BLOCKS, CHANNELS = 4, 48
 TILE = 512
 _WINDOW = 9
@@ -29,14 +39,15 @@ def denoise(picture: Picture, expected_psnr: float | None = None) -> Picture:
     """Remove the noise of a picture, uint8 (H, W, 3) of any size.
 
     The network takes a secret's own grain for noise, too. With `expected_psnr` in dB, the receiver's estimate, no more than
-    noise of that power is removed anywhere, and grain stays. Raises UsageError for an array that is no picture, and without
-    the extra `network`.
+    noise of that power is removed anywhere, and grain stays. Raises UsageError for an array that is no picture, without
+    the extra `network`, and where `CSFNNS_DENOISER` names something else than a denoiser.
     """
     require("network", "The denoiser")
     import torch
 
     check_picture(picture)
-    net = _trained()
+    external = external_weights()
+    net = _trained() if external is None else _dncnn(external)
     height, width = picture.shape[:2]
     padded = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     result = np.empty_like(padded)
@@ -119,9 +130,55 @@ def network(blocks: int = BLOCKS, channels: int = CHANNELS) -> "nn.Sequential":
     )
 
 
+def _shift() -> "nn.Module":
+    from torch import nn
+
+    class Shift(nn.Module):
+        """Undoes the shift of `noise_of`, for networks that see [0, 1]."""
+
+        def forward(self, x: "Tensor") -> "Tensor":
+            return x + 0.5
+
+    return Shift()
+
+
 def noise_of(net: "nn.Sequential", image: "Tensor") -> "Tensor":
     """Estimate the noise in an image in [0, 1]; both (N, 3, H, W)."""
     return net(image - 0.5)  # around 0, where bfloat16 is fine enough for training
+
+
+def external_weights() -> Path | None:
+    """File that takes the place of this package's weights; None where none is set."""
+    path = os.environ.get(ENVIRONMENT)
+    return Path(path) if path else None
+
+
+@cache
+def _dncnn(path: Path) -> "nn.Sequential":
+    """A DnCNN in a file of `csfnns weights convert`: convolutions of 3x3 with a ReLU between them."""
+    import torch
+    from torch import nn
+
+    hint = "Convert a checkpoint: csfnns weights convert FILE --as dncnn -o dncnn.safetensors."
+    try:
+        header = read_header(path)
+        if DNCNN not in header.metadata or not header.shapes:
+            raise BadTensorsError("it is of something else")
+        tensors = read_tensors(path, {name: (shape, FLOATS) for name, shape in header.shapes.items()})
+        layers: list[nn.Module] = [_shift()]
+        for i in range(len(tensors) // 2):
+            kernel, bias = tensors[f"{i}.weight"].float(), tensors[f"{i}.bias"].float()
+            with torch.device("meta"):
+                layer = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1)
+            layer.load_state_dict({"weight": kernel, "bias": bias}, assign=True)
+            layers += [layer, nn.ReLU()]
+        net = nn.Sequential(*layers[:-1])
+        with torch.inference_mode():
+            net(torch.zeros(1, 3, 4, 4)).reshape(1, 3, 4, 4)
+    except (OSError, ValueError, KeyError, IndexError, RuntimeError) as error:
+        reason = f": {error}" if isinstance(error, BadTensorsError) else ""
+        raise UsageError(f"{path}, which {ENVIRONMENT} names, is no denoiser{reason}.", hint) from error
+    return net.eval()
 
 
 @cache

@@ -7,6 +7,7 @@ Files that are read may be coded in any way, progressive or with other tables.
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from csfnns.errors import NoMessageError, PictureError, UsageError
-from csfnns.images.io import Shape, read_picture
+from csfnns.images.decode import decode_stored
+from csfnns.images.header import jpeg_parts, read_header
+from csfnns.images.io import Shape
+from csfnns.images.sandbox import ask_coefficients, is_numbers
 
 Subsampling = Literal["420", "444"]
 """Chrominance at half the resolution both ways, or at the full one."""
@@ -45,7 +49,9 @@ CHROMINANCE_STEPS = (
 _SOI = b"\xff\xd8"
 _SOF, _SOS, _COM = 0xC0, 0xDA, 0xFE
 _APPS = range(0xE0, 0xF0)
-_LIBRARY = "turbo210"  # maintained longer than jpeglib's default, of 1998
+_MOST_BLOCKS = 8193  # along a side
+LIBRARY = "turbo210"
+"""The library that jpeglib uses: maintained longer than its default, of 1998."""
 _FACTORS: dict[Subsampling, list[int]] = {"420": [2, 2, 1, 1, 1, 1], "444": [1, 1, 1, 1, 1, 1]}
 
 
@@ -88,20 +94,6 @@ def is_jpeg(data: bytes) -> bool:
     return data.startswith(_SOI + b"\xff")
 
 
-def jpeg_bytes(source: Any) -> bytes | None:
-    """Bytes of a JPEG file that is given as a path or as bytes; None for everything else. Raises PictureError."""
-    if isinstance(source, bytes):
-        return source if is_jpeg(source) else None
-    if not isinstance(source, str | os.PathLike):
-        return None
-    try:
-        with Path(source).open("rb") as file:
-            start = file.read(3)
-            return start + file.read() if is_jpeg(start) else None
-    except OSError:
-        return None  # read_picture explains it
-
-
 def has_jpeglib() -> bool:
     """Whether jpeglib is installed."""
     try:
@@ -125,28 +117,78 @@ def read_coefficients(data: bytes) -> Coefficients:
     jpeglib = _jpeglib()
     if not is_jpeg(data):
         raise PictureError("This is no JPEG file.", "Give the file as it was sent.")
-    read_picture(data)  # finds damage that jpeglib ignores
-    with tempfile.TemporaryDirectory() as folder, jpeglib.version(_LIBRARY):
-        path = Path(folder) / "picture.jpg"
-        path.write_bytes(_without_metadata(data))
-        try:
-            return _coefficients(jpeglib.read_dct(str(path)))
-        except OSError as error:
-            raise PictureError("This JPEG file cannot be read.", "Get it again from its source.") from error
+    with _scratch_file() as path, jpeglib.version(LIBRARY):
+        path.write_bytes(without_metadata(data))
+        return coefficients_in(data, str(path))
+
+
+def read_foreign_coefficients(data: bytes) -> Coefficients:
+    """The same for a stranger's file, in a child process where there can be one (sandbox.py)."""
+    check_jpeglib()
+    answer = ask_coefficients(data)
+    if answer is None:
+        return read_coefficients(data)
+    about, body = answer
+    header = read_header(data, "The picture")
+    height, width = header.height, header.width
+    subsampling: Any = about.get("subsampling")
+    tables: Any = about.get("tables")
+    sizes: Any = about.get("planes")
+    if not (
+        about.get("shape") == [height, width]
+        and subsampling in ("420", "444")
+        and is_numbers(tables, (2, 8, 8), 1, 255)
+        and is_numbers(sizes, (3, 2), 1, _MOST_BLOCKS)
+        and 128 * sum(rows * columns for rows, columns in sizes) == len(body)
+    ):
+        raise _unreadable()
+    planes, at = [], 0
+    levels = np.frombuffer(body, "<i2").astype(np.int16)
+    for factors, (rows, columns) in zip(((1, 1), *2 * [_FACTORS[subsampling][:2]]), sizes, strict=True):
+        least = tuple(-(-side // (8 * factor)) for side, factor in zip((height, width), factors, strict=True))
+        if not (least[0] <= rows <= least[0] + 1 and least[1] <= columns <= least[1] + 1):
+            raise _unreadable()
+        planes.append(levels[at : at + 64 * rows * columns].reshape(rows, columns, 8, 8))
+        at += 64 * rows * columns
+    return Coefficients((height, width), subsampling, np.array(tables, np.uint8), tuple(planes))
+
+
+def coefficients_in(data: bytes, path: str) -> Coefficients:
+    """Coefficients of a JPEG file, which is also at a path without its metadata. `LIBRARY` is set."""
+    decode_stored(data)  # finds damage that jpeglib ignores
+    try:
+        return _coefficients(_jpeglib().read_dct(path))
+    except OSError as error:
+        raise _unreadable() from error
 
 
 def write_coefficients(picture: Coefficients) -> bytes:
     """Return the JPEG file with these coefficients. Raises UsageError without jpeglib."""
     jpeglib = _jpeglib()
     y, cb, cr = map(np.ascontiguousarray, picture.planes)
-    with tempfile.TemporaryDirectory() as folder, jpeglib.version(_LIBRARY):
-        path = Path(folder) / "picture.jpg"
+    with _scratch_file() as path, jpeglib.version(LIBRARY):
         tables = picture.tables.astype(np.uint16)
         file = jpeglib.from_dct(Y=y, Cb=cb, Cr=cr, qt=tables, quant_tbl_no=np.array([0, 1, 1]))
         file.height, file.width = picture.shape
         file.samp_factor = np.array(_FACTORS[picture.subsampling]).reshape(3, 2)
         file.write_dct(str(path))
         return _with_usual_numbers(path.read_bytes())
+
+
+@contextmanager
+def _scratch_file() -> Iterator[Path]:
+    """A file for jpeglib, which takes names alone; in memory where the system has such files."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("csfnns")
+        try:
+            path = Path(f"/proc/self/fd/{descriptor}")
+            if path.exists():
+                yield path
+                return
+        finally:
+            os.close(descriptor)
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "picture.jpg"
 
 
 def _jpeglib() -> ModuleType:
@@ -173,15 +215,19 @@ def _other_kind() -> NoMessageError:
     return NoMessageError("This JPEG file is of a kind that csfnns does not write.", "Use the file as it was sent.")
 
 
-def _without_metadata(data: bytes) -> bytes:
-    """The same picture without metadata, whose lengths jpeglib trusts."""
-    return _SOI + b"".join(part for marker, part in _parts(data) if marker not in (*_APPS, _COM))
+def _unreadable() -> PictureError:
+    return PictureError("This JPEG file cannot be read.", "Get it again from its source.")
+
+
+def without_metadata(data: bytes) -> bytes:
+    """The same picture without metadata, whose lengths jpeglib trusts. Raises PictureError."""
+    return _SOI + b"".join(part for marker, part in jpeg_parts(data) if marker not in (*_APPS, _COM))
 
 
 def _with_usual_numbers(data: bytes) -> bytes:
     """The file with its components numbered 1, 2, 3 as JFIF requires; jpeglib begins with 0."""
     parts = []
-    for marker, part in _parts(data):
+    for marker, part in jpeg_parts(data):
         numbered = bytearray(part)
         if marker == _SOF:
             numbered[10:19:3] = b"\x01\x02\x03"
@@ -189,19 +235,3 @@ def _with_usual_numbers(data: bytes) -> bytes:
             numbered[5:11:2] = b"\x01\x02\x03"
         parts.append(bytes(numbered))
     return _SOI + b"".join(parts)
-
-
-def _parts(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Markers and their segments, the first scan together with all that follows it."""
-    at = len(_SOI)
-    while data[at : at + 1] == b"\xff" and len(data) >= at + 4:
-        marker = data[at + 1]
-        if marker == _SOS:
-            yield marker, data[at:]
-            return
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
-        end = at + 1 if marker == 0xFF else at + 2 + length  # a second 0xFF is padding
-        if marker != 0xFF:
-            yield marker, data[at:end]
-        at = end
-    raise PictureError("This JPEG file cannot be read.", "Get it again from its source.")

@@ -5,16 +5,20 @@ features as a perceptual metric", CVPR 2018; version 0.1 of its weights. The wei
 provide a backbone, in torchvision's names, and heads, in those of the package `lpips`, as files:
 
     network   backbone                         heads
-    alex      alexnet.pth                      alex.pth
-    vgg       vgg16.pth                        vgg.pth
-    squeeze   squeezenet.pth                   squeeze.pth
+    alex      alexnet.safetensors              alex.safetensors
+    vgg       vgg16.safetensors                vgg.safetensors
+    squeeze   squeezenet.safetensors           squeeze.safetensors
 
-in the folder CSFNNS_LPIPS, as `.safetensors` or `.pth`, or under their downloaded names in torch hub's cache. Where one is
-missing, the result is the reason instead of a figure.
+in the folder CSFNNS_LPIPS, or in torch hub's cache, also under their downloaded names. They are published as `.pth`:
+pickles, which are not read. Whoever trusts one converts it:
+
+    weights = torch.load("alex.pth", weights_only=True)
+    safetensors.torch.save_file(weights, "alex.safetensors")
+
+Where one is missing, the result is the reason instead of a figure.
 """
 
 import os
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +29,7 @@ import numpy as np
 from csfnns.errors import UsageError
 from csfnns.extras import require
 from csfnns.images.io import Picture, check_picture
+from csfnns.tensors import FLOATS, BadTensorsError, Spec, read_tensors, specs
 
 require("network", "LPIPS")  # a better error than that of the import below
 
@@ -92,9 +97,9 @@ def load_lpips(network: Network = "alex", *, folder: Path | None = None) -> Lpip
     for what, names in zip(("backbone", "heads"), _FILES[network], strict=True):
         path = _find(names, folder)
         if path is None:
-            return Missing(_reason(network, what, names[0], folder))
+            return Missing(_reason(network, what, names, folder))
         found[what] = path
-    _fill(backbone, found["backbone"])
+    backbone.load_state_dict(_read(found["backbone"], specs(backbone.state_dict())), assign=True)
     return Lpips(backbone.eval(), _heads(found["heads"], backbone.widths))
 
 
@@ -198,69 +203,34 @@ def _folders(folder: Path | None) -> list[Path]:
 
 
 def _find(names: tuple[str, ...], folder: Path | None) -> Path | None:
-    places = (
-        place / f"{name}{ending}" for place in _folders(folder) for name in names for ending in (".safetensors", ".pth")
-    )
-    return next((path for path in places if path.is_file()), None)
+    return next((path for path in _places(names, folder, ".safetensors") if path.is_file()), None)
 
 
-def _reason(network: str, what: str, name: str, folder: Path | None) -> str:
+def _places(names: tuple[str, ...], folder: Path | None, suffix: str) -> list[Path]:
+    return [place / f"{name}{suffix}" for place in _folders(folder) for name in names]
+
+
+def _reason(network: str, what: str, names: tuple[str, ...], folder: Path | None) -> str:
+    for path in _places(names, folder, ".pth"):
+        if path.is_file():
+            return f"no {what} for {network}: {path} is a pickle, which is not read; convert it to .safetensors"
     searched = " and ".join(map(str, _folders(folder)))
-    return f"no {what} for {network}: neither {name}.safetensors nor {name}.pth is in {searched} (set {ENVIRONMENT})"
+    return f"no {what} for {network}: {names[0]}.safetensors is not in {searched} (set {ENVIRONMENT})"
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """Tensors of a file, by name. Raises UsageError where it holds none; no code in the file is ever run."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
+def _read(path: Path, expected: Mapping[str, Spec]) -> dict[str, Tensor]:
+    """These tensors of a file in float32; others, such as classifiers, are not read. Raises UsageError."""
     try:
-        if path.suffix == ".safetensors":
-            content = load(path.read_bytes())
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        SafetensorError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        KeyError,
-        OSError,
-    ) as error:
-        raise _wrong(path, "it cannot be read") from error
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise _wrong(path, "it holds no tensors by name")
-    return {name: value.float() for name, value in content.items()}
-
-
-def _fill(backbone: Backbone, path: Path) -> None:
-    """Copy the weights of the layers in use, without classifiers and layers after the last tap."""
-    expected = backbone.state_dict()
-    content = _read(path)
-    for name, tensor in expected.items():
-        _check(path, name, content.get(name), tensor.shape)
-    backbone.load_state_dict({name: content[name] for name in expected}, assign=True)
+        return {name: value.float() for name, value in read_tensors(path, expected, others=True).items()}
+    except (BadTensorsError, OSError) as error:
+        reason = f"{path} does not hold these weights: {error}."
+        raise UsageError(reason, "Get it again from its source.") from error
 
 
 def _heads(path: Path, widths: tuple[int, ...]) -> list[Tensor]:
     """Weights (C,) of each tap's 1x1 convolution."""
-    content = _read(path)
-    names = [f"lin{i}.model.1.weight" for i in range(len(widths))]
-    for name, width in zip(names, widths, strict=True):
-        _check(path, name, content.get(name), torch.Size((1, width, 1, 1)))
-    return [content[name].flatten() for name in names]
-
-
-def _check(path: Path, name: str, tensor: Tensor | None, shape: torch.Size) -> None:
-    if tensor is None:
-        raise _wrong(path, f"{name} is not in it")
-    if tensor.shape != shape:
-        raise _wrong(path, f"its {name} is of shape {tuple(tensor.shape)}, not {tuple(shape)}")
-
-
-def _wrong(path: Path, reason: str) -> UsageError:
-    return UsageError(f"{path} does not hold these weights: {reason}.", "Get it again from its source.")
+    content = _read(path, {f"lin{i}.model.1.weight": ((1, width, 1, 1), FLOATS) for i, width in enumerate(widths)})
+    return [tensor.flatten() for tensor in content.values()]
 
 
 def _image(picture: Picture) -> Tensor:

@@ -26,18 +26,18 @@ class Figures:
     psnr: float
     """Peak signal-to-noise ratio in dB, infinite for equal pictures."""
     ssim: float | None
-    """Structural similarity in [-1, 1], 1 for equal pictures; None for sides below its window's 11. Of pictures with more
-    than SSIM_PIXELS pixels, the mean over evenly spread squares with about as many pixels."""
+    """Structural similarity in [-1, 1], 1 for equal pictures; None for sides below its window's 11, and for parts of a
+    long file. Of pictures with more than SSIM_PIXELS pixels, the mean over evenly spread squares with about as many."""
     max_abs: int
     """Largest difference of two levels, 0…255."""
     changed: float
     """Share of the levels that differ, 0…1."""
 
 
-def compare(a: Picture, b: Picture) -> Figures:
-    """Compute all figures. Raises UsageError for shapes that differ."""
+def compare(a: Picture, b: Picture, *, brief: bool = False) -> Figures:
+    """Compute all figures; where it is `brief`, all but SSIM. Raises UsageError for shapes that differ."""
     difference = np.abs(_difference(a, b))
-    similarity = _similarity(a, b) if min(a.shape[:2]) >= _WINDOW else None
+    similarity = _similarity(a, b) if min(a.shape[:2]) >= _WINDOW and not brief else None
     return Figures(psnr(a, b), similarity, int(difference.max()), float(np.mean(difference > 0)))
 
 
@@ -60,6 +60,11 @@ def psnr(a: Picture, b: Picture) -> float:
     difference = _difference(a, b)
     error = float(np.mean(difference * difference))
     return float("inf") if error == 0 else float(10 * np.log10(_PEAK**2 / error))
+
+
+def apd(a: Picture, b: Picture) -> float:
+    """Average pixel discrepancy: mean absolute difference of all levels, 0…255. Raises UsageError for other shapes."""
+    return float(np.mean(np.abs(_difference(a, b))))
 
 
 def ssim(a: Picture, b: Picture) -> float:

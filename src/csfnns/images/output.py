@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from csfnns.errors import PictureError
-from csfnns.files import DISK_HINT, write_whole
+from csfnns.files import DISK_HINT, Input, kept_file, write_whole
 from csfnns.images.io import Picture, check_picture
 
 _LOSSY = {".jpg", ".jpeg", ".jpe", ".jfif", ".avif", ".heic", ".heif", ".jxl", ".jp2"}
@@ -21,13 +21,13 @@ def check_output_name(
     path: str | os.PathLike[str],
     *,
     overwrite: bool = False,
-    inputs: Iterable[str | os.PathLike[str]] = (),
+    inputs: Iterable[Input] = (),
     jpeg: bool = False,
 ) -> Path:
     """Check before any work that `write_picture` can write to a path; with `jpeg`, it may also end in .jpg.
 
     Raises PictureError for a lossy or unknown format, a missing or read-only folder, an existing file (unless
-    `overwrite`), and always for one of `inputs`.
+    `overwrite`), and always for what nothing may replace (`kept_file`), such as one of `inputs`.
     """
     path = Path(path)
     if not (jpeg and path.suffix.lower() in JPEG):
@@ -36,14 +36,12 @@ def check_output_name(
     return path
 
 
-def check_place(path: Path, *, overwrite: bool = False, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
+def check_place(path: Path, *, overwrite: bool = False, inputs: Iterable[Input] = ()) -> None:
     """Raise PictureError like `check_output_name`, but for any format."""
     if not path.parent.is_dir():
         raise PictureError(f"There is no folder {path.parent}.", "Make it first, or choose another.")
-    if any(_same_file(path, source) for source in inputs):
-        raise PictureError(f"{path} is one of the inputs.", "Choose another output name.")
-    if path.is_dir():
-        raise PictureError(f"{path} is a folder.", "Choose another output name.")
+    if what := kept_file(path, inputs):
+        raise PictureError(f"{path} is {what}.", "Choose another output name. Standard output is -.")
     if os.path.lexists(path) and not overwrite:
         raise _exists(path)
     if not os.access(path.parent, os.W_OK):
@@ -61,13 +59,6 @@ def _check_format(path: Path) -> None:
     else:
         reason = f"csfnns does not write {suffix} pictures." if suffix else f"{path} names no picture format."
     raise PictureError(reason, "Name the file .png, or .webp (written lossless).")
-
-
-def _same_file(a: Path, b: str | os.PathLike[str]) -> bool:
-    try:
-        return a.samefile(b)
-    except OSError:  # one of them does not exist
-        return False
 
 
 def _exists(path: Path) -> PictureError:
@@ -102,13 +93,14 @@ def encode_picture(picture: Picture, suffix: str) -> bytes:
     return buffer.getvalue()
 
 
-def write_atomically(data: bytes, path: Path, *, overwrite: bool = False) -> None:
+def write_atomically(data: bytes, path: Path, *, overwrite: bool = False, from_elsewhere: bool = False) -> None:
     """Write `data` atomically: even if the process is killed, `path` holds all of it or is unchanged.
 
-    Without `overwrite`, a file that appeared meanwhile is kept. Raises PictureError when the disk refuses.
+    Without `overwrite`, a file that appeared meanwhile is kept. Data `from_elsewhere` is marked as `write_whole` does.
+    Raises PictureError when the disk refuses.
     """
     try:
-        write_whole(path, data, overwrite=overwrite)
+        write_whole(path, data, overwrite=overwrite, from_elsewhere=from_elsewhere)
     except FileExistsError as error:
         raise _exists(path) from error
     except OSError as error:

@@ -1,8 +1,10 @@
 """A stego as it arrived, and the address in it."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +12,12 @@ import numpy as np
 from csfnns import address
 from csfnns.errors import NoMessageError, PictureError
 from csfnns.images import jpeg_file
+from csfnns.images.decode import open_file
 from csfnns.images.io import Picture, picture_size, read_picture
-from csfnns.images.jpeg_file import has_jpeglib, jpeg_bytes, read_coefficients
+from csfnns.images.jpeg_file import has_jpeglib, is_jpeg, read_coefficients, read_foreign_coefficients
+from csfnns.images.sandbox import check_stego, read_stored
 from csfnns.methods.base import Carrier, context_of
+from csfnns.payloads.frame import MAX_CONTENT
 from csfnns.profile import Profile
 from csfnns.stream import Seed
 
@@ -35,30 +40,52 @@ class Found:
 
 
 class Stego:
-    """Path, bytes, array or image of a stego. Pixels and coefficients are decoded when they are first used."""
+    """Path, bytes, array or image of a stego. Pixels and coefficients are decoded when they are first used.
 
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        self.jpeg = jpeg_bytes(source)
-        """The file, if it is a JPEG."""
+    A file is a stranger's, and decoded in a process of its own, unless it is `own`: just written by this program.
+    """
+
+    def __init__(self, source: Any, *, own: bool = False) -> None:
+        self._source, self._own = source, own
+        self._name = str(source) if isinstance(source, str | os.PathLike) else "The picture"
 
     @cached_property
     def size(self) -> tuple[int, int]:
         """Height and width, from the header of a file. Raises PictureError."""
-        return picture_size(self._source)
+        return picture_size(self._source, check_stego)
 
     @cached_property
     def picture(self) -> Picture:
         """Levels as the file stores them, whatever colour profile or tag it has, uint8 (H, W, 3). Raises PictureError."""
-        return read_picture(self._source, as_stored=True)
+        if self._own or self._file is None:
+            return read_picture(self._source, as_stored=True)
+        return read_stored(self._file, self._name)
+
+    @cached_property
+    def _file(self) -> bytes | None:
+        """Bytes of a file; None for arrays and images. Raises PictureError."""
+        if isinstance(self._source, bytes):
+            return self._source
+        if not isinstance(self._source, str | os.PathLike):
+            return None
+        with open_file(Path(self._source)) as file:
+            if os.fstat(file.fileno()).st_size > MAX_CONTENT:
+                reason = f"{self._source} holds more than {MAX_CONTENT >> 20} MiB, and a stego never does."
+                raise PictureError(reason, "Ask for the file as it was written.")
+            return file.read()
+
+    @property
+    def is_jpeg(self) -> bool:
+        """Whether it is a JPEG file. Raises PictureError."""
+        return is_jpeg(self._file or b"")
 
     @cached_property
     def coefficients(self) -> "Coefficients | None":
         """Coefficients of the file; None where it is not a JPEG of a kind that csfnns writes, and without jpeglib."""
-        if self.jpeg is None or not has_jpeglib():
+        if self._file is None or not self.is_jpeg or not has_jpeglib():
             return None
         try:
-            return read_coefficients(self.jpeg)
+            return read_coefficients(self._file) if self._own else read_foreign_coefficients(self._file)
         except (NoMessageError, PictureError):
             return None
 

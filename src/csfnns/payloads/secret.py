@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy.typing as npt
 
 from csfnns.errors import PictureError, UsageError
-from csfnns.images.io import PHONE, READABLE, Picture, fit, frames, load, picture_size, picture_suffixes
-from csfnns.payloads.frame import MAX_CONTENT, Kind, pack
+from csfnns.images.header import PHONE, picture_suffixes
+from csfnns.images.io import READABLE, Picture, fit, load, lost_with_alpha, picture_size
+from csfnns.images.sandbox import count_frames, read_shown
+from csfnns.payloads.frame import MAX_CONTENT, File, Kind, pack
 
 if TYPE_CHECKING:
     from PIL import Image as Pil
@@ -23,8 +25,9 @@ class Text:
     content: str = field(repr=False)
 
 
-Source: TypeAlias = "str | os.PathLike[str] | bytes | Text | npt.NDArray[Any] | Pil.Image"
-"""Path of a file, the bytes of one, text, an array or a Pillow image."""
+_NAME = "The picture"  # what errors call a secret
+Source: TypeAlias = "str | os.PathLike[str] | bytes | File | Text | npt.NDArray[Any] | Pil.Image"
+"""Path of a file, the bytes of one, these with a name, text, an array or a Pillow image."""
 
 
 def text(content: str) -> Text:
@@ -81,6 +84,8 @@ def read_secret(source: Source, *, name: str | None = None, resize: int | None =
     """
     if resize is not None and resize < 1:
         raise UsageError(f"resize must be at least 1 pixel, got {resize}.", "Give the longest side, such as 1280.")
+    if isinstance(source, File):
+        name, source = name or source.name, source.content
     if isinstance(source, Text):
         secret = Secret(source.content.encode(), name, Kind.TEXT, sent=sent)
     elif isinstance(source, bytes):
@@ -111,10 +116,13 @@ def read_secret(source: Source, *, name: str | None = None, resize: int | None =
 def _as_picture(secret: Secret, resize: int | None) -> Secret:
     """The secret with its pixels; as it is where it has several pictures, of which pixels would be the first alone."""
     assert secret.content is not None
-    several = frames(secret.content)
+    several = count_frames(secret.content, _NAME)
     if several > 1 and resize is None:
         return replace(secret, pictures=several)
-    pixels, lost = load(secret.content, resize)
+    shown = read_shown(secret.content, _NAME, resize)
+    pixels, lost, several = shown.picture, lost_with_alpha(shown.hidden), shown.frames
+    if several > 1 and resize is None:  # HEIC, which says so once it is decoded
+        return replace(secret, pictures=several)
     if several > 1:
         lost = f"Only the first of its {several} pictures is inside: without --resize, the whole file goes."
         secret = replace(secret, content=None, name=secret.renamed(".png"))
@@ -123,6 +131,8 @@ def _as_picture(secret: Secret, resize: int | None) -> Secret:
 
 def is_picture(source: Source) -> bool:
     """Whether a secret is a picture: by the suffix of a path, else by the format of its content."""
+    if isinstance(source, File):
+        source = source.content
     if isinstance(source, Text):
         return False
     if _claims_picture(source):

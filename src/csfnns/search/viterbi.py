@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from csfnns.decoders.trellis import FRACTION, I16, LARGEST, SCALE, Level, TrellisDecoder
 from csfnns.errors import Cancelled
+from csfnns.process import cores
 from csfnns.search import Progress
 
 F64 = npt.NDArray[np.float64]
@@ -73,7 +74,7 @@ def search(
     table = np.concatenate([decoder.table, np.rint(decoder.table * _WEAK).astype(np.int16)])
     delta = np.zeros(decoder.size, np.int8)
     done = 0
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for level in decoder.levels:
             here = slice(done, done + level.size)
             unit = np.where(level.strong, level.gains[1], level.gains[1] * _WEAK) / 2.0**FRACTION  # g
