@@ -1,134 +1,92 @@
-"""What is left of `csfnns hide` when it is killed? `python benchmarks/kills.py`.
+"""What is left of a command that is killed? `python benchmarks/kills.py`, on Linux with strace.
 
-Processes that hide with one key are ended at random moments, half by SIGKILL and half by SIGTERM, and some when a file
-appears in their output folder. Then several hide at once with that key. Each output must be absent or whole, no
-temporary file may be left (except after SIGKILL, after which no program can clean up), and no two stegos may be equal.
+`hide`, `reveal`, `key new` and `key protect` are killed at every system call with which they write, and else at random
+moments, half by SIGKILL and half by SIGTERM. Each output must be absent, as before, or whole. What SIGKILL leaves beside it
+must be gone after the next write into the folder an hour later; SIGTERM must leave nothing. Then several processes hide at
+once with one key: no two messages may be equal.
 """
 
-import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import common
-from csfnns import CsfnnsError, Key, make_profile, reveal, write_key
+from csfnns import read_key, reveal
+from faults import Bench, Scenario, scenarios, table
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 
 
-@dataclass
-class Run:
-    """One process and what it left."""
-
-    group: str
-    moment: float | None
-    """Seconds after which it was ended; None when its output folder gave the signal, or nothing did."""
-    code: int = 0
-    """Exit status, minus the signal's number if that ended it."""
-    id: str | None = None
-    """Of the message in its output, if that can be revealed."""
-    left: list[str] = field(default_factory=list)
-    """Files beside its output."""
-    problems: list[str] = field(default_factory=list)
+def seconds_of(bench: Bench, scenario: Scenario) -> float:
+    """Seconds that an undisturbed process takes."""
+    folder, began = bench.folder(scenario), time.monotonic()
+    process = bench.start(scenario, folder)
+    _, said = process.communicate()
+    seconds = time.monotonic() - began
+    bench.inspect(scenario, folder, "nothing", process.returncode, said.decode())
+    return seconds
 
 
-class Bench:
-    """One key, one secret, and a folder for each process."""
+def kill(bench: Bench, scenario: Scenario, by: signal.Signals, moment: float) -> None:
+    """End a process after `moment` seconds."""
+    folder = bench.folder(scenario)
+    process = bench.start(scenario, folder)
+    time.sleep(moment)
+    process.send_signal(by)
+    _, said = process.communicate()
+    run = bench.inspect(scenario, folder, f"{by.name} after {moment:.2f} s", process.returncode, said.decode())
+    if run.left and by is signal.SIGTERM:
+        run.problems.append(f"left {', '.join(run.left)}")
 
-    def __init__(self, folder: Path, secret: Path, side: int) -> None:
-        self.folder, self.secret = folder, secret
-        self.key = Key.new(make_profile(width=side, height=side))
-        self.runs: list[Run] = []
-        write_key(self.key, folder / "test.key")
 
-    def start(self, group: str, moment: float | None = None) -> tuple[Run, Path, "subprocess.Popen[bytes]"]:
-        """Start a process that hides into a folder of its own."""
-        run, folder = Run(group, moment), self.folder / str(len(self.runs))
-        folder.mkdir()
-        self.runs.append(run)
-        words = ("hide", self.secret, "-k", self.folder / "test.key", "-o", folder / "out.png")
-        quiet = subprocess.DEVNULL
-        command = [str(common.SCRIPT), *map(str, words)]
-        return run, folder, subprocess.Popen(command, stdout=quiet, stderr=quiet)
-
-    def finish(self, group: str, count: int) -> float:
-        """Let that many processes at once end by themselves; return the seconds until the last one did."""
-        began = time.monotonic()
-        started = [self.start(group) for _ in range(count)]
-        for run, _, process in started:
-            run.code = process.wait()
-        seconds = time.monotonic() - began
-        for run, folder, _ in started:
-            self._inspect(run, folder)
-            if run.code or run.id is None:
-                run.problems.append(f"ended with {run.code} and no good output, undisturbed")
-        return seconds
-
-    def end(self, by: signal.Signals, moment: float | None) -> None:
-        """End a process after `moment` seconds, or as soon as anything appears in its output folder."""
-        run, folder, process = self.start(by.name + (" while writing" if moment is None else ""), moment)
-        if moment is None:
-            while process.poll() is None and not any(folder.iterdir()):
-                time.sleep(2e-4)
-        else:
-            time.sleep(moment)
-        process.send_signal(by)
-        run.code = process.wait()
-        self._inspect(run, folder, may_leave=by is signal.SIGKILL)
-        if run.code == 0 and run.id is None:
-            run.problems.append("reported success without a good output")
-
-    def _inspect(self, run: Run, folder: Path, may_leave: bool = False) -> None:
-        out = folder / "out.png"
-        run.left = sorted(path.name for path in folder.iterdir() if path != out)
-        if run.left and not may_leave:
-            run.problems.append(f"left {', '.join(run.left)}")
-        if out.exists():
-            try:
-                run.id = reveal(out, self.key).id
-            except CsfnnsError as error:
-                run.problems.append(f"its output is not whole: {error}")
+def hide_at_once(bench: Bench, scenario: Scenario, count: int) -> list[str]:
+    """Let that many processes hide with one key; return the names of their messages."""
+    folders = [bench.folder(scenario) for _ in range(count)]
+    for process in [bench.start(scenario, folder) for folder in folders]:
+        process.communicate()
+    return [reveal(folder / "out.png", read_key(folder / "k.key")).id for folder in folders]
 
 
 def main() -> int:
     """Kill, inspect, print, save; exit status 1 when anything is wrong."""
     parser = common.make_parser(__doc__)
-    parser.add_argument("--side", type=int, default=512, help="of the covers (default %(default)s)")
-    parser.add_argument("--kills", type=int, default=40, help="at random moments (default %(default)s)")
-    parser.add_argument("--writing", type=int, default=10, help="while writing (default %(default)s)")
+    parser.add_argument("--side", type=int, default=64, help="of the covers (default %(default)s)")
+    parser.add_argument("--kills", type=int, default=500, help="of all commands together (default %(default)s)")
     parser.add_argument("--at-once", type=int, default=8, help="processes on one key (default %(default)s)")
     arguments = parser.parse_args()
-    share, dice = (10 if arguments.quick else 1), random.Random(arguments.seed)
-    secret = common.pairs(arguments.data, "imagenet", 1)[0][1]
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["CSFNNS_HOME"] = f"{folder}/home"
-        bench = Bench(Path(folder), secret, arguments.side)
-        typical = min(bench.finish("nobody", 1) for _ in range(2))
-        print(f"an undisturbed process takes {typical:.1f} s", flush=True)
-        for i in range(-(-arguments.kills // share)):
-            bench.end(SIGNALS[i % 2], dice.uniform(0, typical))
-        for i in range(max(2, arguments.writing // share)):
-            bench.end(SIGNALS[i % 2], None)
-        bench.finish(f"nobody, {arguments.at_once} at once", arguments.at_once)
-        home = sorted(path.name for path in Path(folder, "home").glob("*"))
-    problems = [f"{run.group}: {problem}" for run in bench.runs for problem in run.problems]
-    ids = [run.id for run in bench.runs if run.id is not None]
+    kills, dice = arguments.kills // (10 if arguments.quick else 1), random.Random(arguments.seed)
+    with tempfile.TemporaryDirectory() as place:
+        bench, commands = Bench(Path(place)), scenarios(arguments.side)
+        typical = {each.name: seconds_of(bench, each) for each in commands}
+        print(", ".join(f"{name} takes {seconds:.1f} s" for name, seconds in typical.items()), flush=True)
+        at_calls = [(each, call) for each in commands for call in bench.calls(each)]
+        chosen = dice.sample(at_calls, min(len(at_calls), kills // 2))
+        for scenario, call in chosen:
+            bench.disturb(scenario, f"{call.name}:signal=SIGKILL:when={call.number}")
+        for i in range(kills - len(chosen)):
+            scenario = commands[i % len(commands)]
+            kill(bench, scenario, SIGNALS[i // len(commands) % 2], dice.uniform(0, typical[scenario.name]))
+        ids = hide_at_once(bench, commands[0], arguments.at_once)
+        home = sorted(path.name for path in Path(place, "home").glob("*"))
+    problems = bench.problems
     if len(set(ids)) < len(ids):
         problems.append("two processes sent the same message")
     if home:
         problems.append(f"files appeared in the home: {', '.join(home)}")
-    table = []
-    for group in dict.fromkeys(run.group for run in bench.runs):
-        runs = [run for run in bench.runs if run.group == group]
-        finished, whole = sum(run.code == 0 for run in runs), sum(run.id is not None for run in runs)
-        table.append((group, len(runs), finished, whole, sum(len(run.left) for run in runs)))
-    common.print_table(("ended by", "processes", "finished", "whole outputs", "temporary files"), table)
-    content = {"side": arguments.side, "seconds": typical, "processes": [asdict(run) for run in bench.runs]}
+    common.print_table(*table(bench.runs))
+    killed = sum(run.fault != "nothing" for run in bench.runs)
+    print(f"{killed} kills, {len(chosen)} of them at calls that write; {len(ids)} messages at once")
+    content = {
+        "side": arguments.side,
+        "kills": killed,
+        "at_calls": len(chosen),
+        "seconds": typical,
+        "runs": [asdict(run) for run in bench.runs],
+    }
     return common.finish("kills", content, problems, arguments.out)
 
 

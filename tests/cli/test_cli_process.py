@@ -114,6 +114,13 @@ def test_a_full_disk_is_an_error(line: str) -> None:
     assert len(result.stderr.splitlines()) == 2
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_an_error_that_cannot_be_said_is_an_exit_code() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        result = call("key show missing.key", capture_output=False, stdout=subprocess.PIPE, stderr=full)
+    assert (result.returncode, result.stdout) == (4, "")
+
+
 def test_closed_streams_are_no_reason_to_fail() -> None:
     line = f"{sys.executable} -m csfnns key show mine.key <&- >&- 2>&-"
     assert subprocess.run(["sh", "-c", line], check=False, timeout=60).returncode == 0

@@ -27,7 +27,7 @@ def saved(path: Path, data: bytes) -> Path:
 def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Folder on a file system with or, like FAT, without hard links."""
 
-    def link(*_: object) -> None:
+    def link(*_: object, **__: object) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     if request.param == "no links":
@@ -71,7 +71,7 @@ def test_a_link_that_leads_nowhere_is_not_followed(folder: Path) -> None:
 @posix
 @pytest.mark.parametrize("failing", ["fsync", "link"])
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, failing, full)

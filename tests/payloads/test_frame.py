@@ -1,6 +1,8 @@
 import lzma
+import re
+import unicodedata
 import zlib
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from csfnns.errors import CapacityError, DamagedError, NoMessageError
 from csfnns.payloads import frame as file
-from csfnns.payloads.frame import MAX_CONTENT, MAX_NAME, File, Kind, pack, safe_name, unpack
+from csfnns.payloads.frame import MAX_CONTENT, MAX_NAME, File, Kind, inert_name, pack, runs, safe_name, unpack
 from csfnns.stream import Seed
 
 NOISE = Seed(bytes(32)).stream().take(5000)
@@ -77,7 +79,7 @@ def test_no_bytes_end_in_any_other_error(body: bytes, method: int, length: int) 
     assert len(found.content) == length
 
 
-@pytest.mark.parametrize(("version", "kind", "method"), [(1, 1, 0), (3, 1, 0), (2, 4, 0), (2, 1, 3)])
+@pytest.mark.parametrize(("version", "kind", "method"), [(1, 1, 0), (3, 1, 0), (2, 5, 0), (2, 1, 3)])
 def test_another_version_kind_or_method_asks_for_an_update(version: int, kind: int, method: int) -> None:
     with pytest.raises(NoMessageError, match="Update csfnns"):
         unpack(frame(method, 1, b"x", version=version, kind=kind))
@@ -125,6 +127,15 @@ def test_too_large_a_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         ("trailing. ", "trailing"),
         ("e\u0301te\u0301.txt", "\u00e9t\u00e9.txt"),
         ("\ud800x", "x"),
+        ("-rf", "rf"),
+        ("--.-x", "x"),
+        ("COM¹.log", "_COM¹.log"),
+        ("conin$", "_conin$"),
+        ("lpt²", "_lpt²"),
+        ("photo.jpg\u3000   \u00a0.exe", "photo.jpg .exe"),
+        ("a\u3164\u200b\ufe0f\u2800b", "ab"),
+        ("\u0378\ue000\U000e0041", None),
+        ("e\u200d\u0301", "\u00e9"),
     ],
 )
 def test_names_are_made_safe(given_name: str, safe: str | None) -> None:
@@ -137,14 +148,53 @@ def test_names_are_made_safe_when_they_arrive() -> None:
         unpack(frame(0, 1, b"x", name=b"\xff"))
 
 
-@given(st.text(max_size=400))
-def test_no_name_is_a_path(name: str) -> None:
+# Characters, whole suffixes and devices, which chance alone would not put together.
+PARTS = st.sampled_from(
+    [".exe", ".lnk", ".desktop", "con", "COM¹", "/", "\\", "..", " ", "\u202e", "\u0301", "x" * 250]
+)
+DEVICE = re.compile(r"(?i)con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]")
+NAMES = st.lists(st.text(st.characters(), max_size=20) | PARTS, max_size=12).map("".join)
+
+
+@given(NAMES)
+def test_any_text_is_made_a_safe_single_name(name: str) -> None:
     safe = safe_name(name)
-    if safe is not None:
-        assert Path(safe).name == safe
-        assert len(safe.encode()) <= MAX_NAME
-        assert safe_name(safe) == safe
-        assert unpack(pack(b"", name)).name == safe
+    if safe is None:
+        return
+    assert Path(safe).name == PureWindowsPath(safe).name == safe
+    assert len(safe.encode()) <= MAX_NAME
+    assert len(safe.encode("utf-16-le")) <= 2 * MAX_NAME
+    assert safe[0] not in ".- "
+    assert safe[-1] not in ". "
+    assert not {unicodedata.category(c)[0] for c in safe} & {"C"}
+    assert not set('<>:"|?*') & set(safe)
+    assert unicodedata.is_normalized("NFC", safe)
+    assert not DEVICE.fullmatch(safe.partition(".")[0].rstrip())
+    assert safe_name(safe) == safe
+    assert unpack(pack(b"", name)).name == safe
+    inert = inert_name(safe)
+    assert not runs(inert)
+    assert inert_name(inert) == safe_name(inert) == inert
+    assert inert == safe or (runs(safe) and inert.endswith(".bin"))
+
+
+@pytest.mark.parametrize(
+    ("name", "inert"),
+    [
+        ("photo.jpg.desktop", "photo.jpg.desktop.bin"),
+        ("SETUP.EXE", "SETUP.EXE.bin"),
+        ("a.library-ms", "a.library-ms.bin"),
+        ("x" * 251 + ".lnk", "x" * 251 + ".bin"),
+        ("x" * 251 + ".exe" + "y" * 40, "x" * 251 + ".bin"),
+        ("backup.tool", "backup.tool.bin"),
+        ("Desktop.INI", "Desktop.INI.bin"),
+        ("settings.ini", "settings.ini"),
+        ("exe", "exe"),
+        ("report.pdf", "report.pdf"),
+    ],
+)
+def test_what_would_run_is_named_so_that_it_does_not(name: str, inert: str) -> None:
+    assert inert_name(name) == inert
 
 
 def test_a_long_name_keeps_its_ending() -> None:

@@ -72,7 +72,7 @@ def config(words: list[str] | None = None, json: options.AsJson = False) -> None
         show.as_json({"file": str(place()), "settings": saved()})
         return
     show.text(str(place()))
-    show.text(_toml(saved()).rstrip() or "Nothing is set.")
+    show.lines((_toml(saved()).rstrip() or "Nothing is set.").splitlines())
 
 
 def _checked(name: str, value: str) -> str:
@@ -90,7 +90,7 @@ def _checked(name: str, value: str) -> str:
 
 
 def _write(settings: dict[str, str]) -> None:
-    file = place()
+    file = Path(os.path.realpath(place()))  # what a link leads to, where the settings are kept elsewhere
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -99,4 +99,6 @@ def _write(settings: dict[str, str]) -> None:
 
 
 def _toml(settings: dict[str, str]) -> str:
-    return "".join(f"{name} = {json_format.dumps(text, ensure_ascii=False)}\n" for name, text in settings.items())
+    texts = {name: json_format.dumps(text, ensure_ascii=False) for name, text in settings.items()}
+    content = "".join(f"{name} = {text}\n" for name, text in texts.items())
+    return content.replace("\x7f", r"\u007f")  # allowed in JSON, not in TOML

@@ -42,7 +42,7 @@ def doctor(json: options.AsJson = False) -> None:
         show.text()
         words = {(True, True): "ok", (True, False): "WRONG", (False, True): "ok", (False, False): "warning"}
         show.table({each["name"]: f"{words[each['needed'], each['ok']]}: {each['detail']}" for each in checks})
-        show.text("\nAll is well." if ok else "\nSomething is wrong here: covers and secrets may not fit.")
+        show.lines(["", "All is well." if ok else "Something is wrong here: covers and secrets may not fit."])
     raise typer.Exit(0 if ok else 1)
 
 
@@ -97,7 +97,7 @@ def _write(folder: Path) -> str:
     from csfnns.files import write_whole
 
     there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), folder)
-    path, data = there / f".csfnns-{secrets.token_hex(8)}", secrets.token_bytes(64)
+    path, data = there / f".csfnns-{secrets.token_hex(8)}.tmp", secrets.token_bytes(64)
     try:
         write_whole(path, data)
         if path.read_bytes() != data:

@@ -1,28 +1,19 @@
 """What is printed: text for people, JSON for programs. Results go to stdout, everything else to stderr."""
 
 import json as json_format
-import math
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from csfnns import sentences
 from csfnns.errors import CsfnnsError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from csfnns.images.metrics import Figures
-    from csfnns.messages.results import Arrival
     from csfnns.search import Progress
-
-_STEGO = (
-    (48, "the difference is invisible"),
-    (40, "a difference can hardly be seen, even side by side"),
-    (30, "a close look side by side shows a difference"),
-    (-math.inf, "the difference shows"),
-)
-_CLARITY = ((36, "clear"), (31, "in good quality"), (26, "in fair quality"), (-math.inf, "in poor quality"))
-"""Words for how a picture arrives, by its PSNR in dB at the original's size."""
 
 
 def console(*, stderr: bool = False) -> "Console":
@@ -34,9 +25,14 @@ def console(*, stderr: bool = False) -> "Console":
     return screen
 
 
+def printable(line: str) -> str:
+    """The line with ? for what would control a terminal, end the line or not be seen: names of files may have all that."""
+    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else "?" for c in line)
+
+
 def text(line: str = "", *, stderr: bool = False) -> None:
-    """Print a line of the result; on stderr where the result itself goes to stdout."""
-    console(stderr=stderr).print(line)
+    """Print a line of the result, `printable`; on stderr where the result itself goes to stdout."""
+    console(stderr=stderr).print(printable(line))
 
 
 def lines(content: Iterable[str], *, stderr: bool = False) -> None:
@@ -70,9 +66,10 @@ def error(problem: CsfnnsError, *, json: bool, picture: str | None = None) -> No
         print_json({"error": content} | ({} if picture is None else {"picture": picture}), stderr=True)
         return
     screen = console(stderr=True)
-    screen.print("error:", problem.message if picture is None else f"{picture}: {problem.message}", style="red")
+    message = problem.message if picture is None else f"{picture}: {problem.message}"
+    screen.print("error:", printable(message), style="red")
     if problem.hint:
-        screen.print("hint:", problem.hint)
+        screen.print("hint:", printable(problem.hint))
 
 
 def warning(message: str, *, json: bool) -> None:
@@ -80,7 +77,7 @@ def warning(message: str, *, json: bool) -> None:
     if json:
         print_json({"warning": message}, stderr=True)
     else:
-        console(stderr=True).print("warning:", message, style="yellow")
+        console(stderr=True).print("warning:", printable(message), style="yellow")
 
 
 def note(message: str) -> None:
@@ -118,66 +115,12 @@ def figures_table(rows: "Mapping[str, Figures]", *, stderr: bool = False) -> Non
 
 def _cells(figures: "Figures") -> tuple[str, str, str, str]:
     similarity = "too small" if figures.ssim is None else f"{figures.ssim:.4f}"
-    return decibels(figures.psnr), similarity, f"{figures.max_abs} of 255", f"{100 * figures.changed:.1f} %"
-
-
-def decibels(psnr: float) -> str:
-    """PSNR for people."""
-    return "equal" if math.isinf(psnr) else f"{psnr:.1f} dB"
-
-
-def size(count: int) -> str:
-    """Bytes for people."""
-    if count < 10_000:
-        return f"{count:,} {'byte' if count == 1 else 'bytes'}"
-    return f"{count / 1000:,.0f} kB" if count < 10_000_000 else f"{count / 1e6:,.0f} MB"
-
-
-def about_stego(psnr: float) -> str:
-    """What a distance between stego and cover means to an eye."""
-    return next(words for least, words in _STEGO if psnr >= least)
-
-
-def clarity(psnr: float) -> str:
-    """How a picture arrives, such as "clear" or "in good quality"."""
-    return next(words for least, words in _CLARITY if psnr >= least)
-
-
-def arrival(each: "Arrival") -> tuple[str, str]:
-    """What one receiver gets, and how it arrives."""
-    if each.width is None:
-        assert each.file is not None
-        what = "a text" if each.kind == "text" else each.file.name or "a file"
-        return f"{what} ({size(len(each.file.content))})", "unchanged"
-    whole = each.original_psnr
-    identical = each.figures is None and (whole is None or math.isinf(whole))
-    return f"a {each.width}x{each.height} picture", "identical" if identical else clarity(whole or 0)
-
-
-def arrival_json(each: "Arrival") -> dict[str, Any]:
-    """The same for programs; `psnr` is null for what arrives byte for byte."""
-    content: dict[str, Any] = {"kind": each.kind, "form": each.form, "exact": each.figures is None}
-    if each.file is not None:
-        content |= {"name": each.file.name, "bytes": len(each.file.content)}
-    if each.width is None:
-        return content
-    whole = each.original_psnr
-    figures = {"psnr": None, "ssim": None} if each.figures is None else figures_json(each.figures)
-    size = {"width": each.width, "height": each.height}
-    return content | size | figures | {"original_psnr": None if whole is None or math.isinf(whole) else whole}
-
-
-def figures_json(figures: "Figures") -> dict[str, Any]:
-    """Figures for programs: JSON has no infinity, so that becomes null with a note."""
-    equal = math.isinf(figures.psnr)
-    content = {"psnr": None if equal else figures.psnr, "ssim": figures.ssim}
-    content |= {"max_abs": figures.max_abs, "changed": figures.changed}
-    return content | ({"note": "PSNR is infinite: the pictures are equal."} if equal else {})
+    return sentences.decibels(figures.psnr), similarity, f"{figures.max_abs} of 255", f"{100 * figures.changed:.1f} %"
 
 
 @contextmanager
-def searching(*, quiet: bool) -> "Iterator[Progress | None]":
-    """Progress of a search on stderr, where a person looks at it."""
+def searching(what: str = "searching", *, quiet: bool) -> "Iterator[Progress | None]":
+    """Progress and the time left, on stderr, where a person looks at it."""
     screen = console(stderr=True)
     if quiet or not screen.is_terminal or screen.is_dumb_terminal:
         yield None
@@ -186,7 +129,7 @@ def searching(*, quiet: bool) -> "Iterator[Progress | None]":
 
     columns = (TextColumn("{task.description}"), BarColumn(None), TimeRemainingColumn())
     with Progress(*columns, console=screen, transient=True) as bar:
-        task = bar.add_task("searching", total=None)
+        task = bar.add_task(what, total=None)
         last = 0
 
         def advance(done: int, steps: int) -> None:

@@ -3,9 +3,12 @@
 import os
 import stat
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csfnns.errors import PictureError, UsageError
+from csfnns.files import is_same_file
 
 if TYPE_CHECKING:
     from csfnns.images.io import Picture
@@ -19,9 +22,12 @@ def check_inputs(*names: object) -> None:
         raise UsageError("Standard input can be read once only.", "Name a file instead of one of the -.")
 
 
-def check_output(out: object, *, json: bool) -> None:
-    """Raise UsageError where the result cannot go to standard output."""
+def check_output(out: object, *, json: bool, inputs: Iterable[object] = ()) -> None:
+    """Raise UsageError where the result cannot go to standard output, and PictureError where it is one of the inputs."""
     if str(out) != STANDARD:
+        files = [0 if str(each) == STANDARD else str(each) for each in inputs if each is not None]
+        if out is not None and any(is_same_file(Path(str(out)), each) for each in files):
+            raise PictureError(f"{out} is one of the inputs.", "Choose another output name.")
         return
     if json:
         raise UsageError("--json and -o - both write to standard output.", "Leave one out, or name a file: -o FILE.")

@@ -31,6 +31,10 @@ CREATE TABLE IF NOT EXISTS used (
     key_id TEXT NOT NULL, picture INTEGER NOT NULL, claimed INTEGER NOT NULL, PRIMARY KEY (key_id, picture)
 ) WITHOUT ROWID;
 """
+_DAMAGE = """
+SELECT 1 FROM share WHERE typeof(i) != 'integer' OR typeof(n) != 'integer' OR NOT (1 <= i AND i <= n)
+UNION ALL SELECT 1 FROM used WHERE typeof(picture) != 'integer'
+"""
 _HOW = "'csfnns key share KEY 1/2' at one end and 'csfnns key share KEY 2/2' at the other, before the first message"
 
 
@@ -123,9 +127,11 @@ class AlbumRegister:
                     raise sqlite3.DatabaseError("its structure is damaged")
                 for statement in filter(str.strip, _SCHEMA.split(";")):
                     db.execute(statement)
+                if db.execute(_DAMAGE).fetchone():
+                    raise sqlite3.DatabaseError("it holds values that no version writes")
                 yield db
                 db.execute("COMMIT")
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:  # a damaged text is not always UTF-8
             reason = error.strerror if isinstance(error, OSError) else error
             raise CoverError(
                 f"The register of used pictures {self.path} cannot be used: {reason}.",

@@ -9,12 +9,13 @@ from csfnns.keys.files import (
     receiver_path,
     write_key,
 )
-from csfnns.keys.material import MAX_RECEIVERS, Key, Link, Route, message_id
+from csfnns.keys.material import MAX_RECEIVERS, NO_NONCE, Key, Link, Route, message_id
 from csfnns.keys.passphrase import Strength, check_strength, key_from_passphrase, make_phrase, strength
 from csfnns.keys.text import parse_key, render_key
 
 __all__ = [
     "MAX_RECEIVERS",
+    "NO_NONCE",
     "Cost",
     "Key",
     "KeyFileWarning",

@@ -59,7 +59,7 @@ def change_passphrase(path: str | os.PathLike[str], passphrase: Passphrase = Non
 def _write(key: Key, path: Path, passphrase: str | None, *, overwrite: bool = False) -> None:
     data = render_key(key, passphrase).encode()
     try:
-        write_whole(path, data, mode=0o600, overwrite=overwrite)
+        write_whole(path, data, mode=0o600, overwrite=overwrite, replace_kept=True)
     except FileExistsError:
         raise
     except OSError as error:

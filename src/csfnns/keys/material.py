@@ -24,6 +24,8 @@ from csfnns.profile import Profile, make_profile
 from csfnns.stream import SEED_BYTES, Seed
 
 MAX_RECEIVERS = 8
+NO_NONCE = bytes(16)
+"""Nonce of the check cover, which no message has."""
 
 Role = Literal["conversation", "sender", "receiver"]
 

@@ -117,7 +117,7 @@ def strength(passphrase: str) -> Strength:
     once = {re.sub(r"[\W\d_]", "", word.lower()) or word: word for word in reversed(rest.split())}
     bits = known * _KNOWN_BITS + (len(rest.split()) - len(once)) * _REPEAT_BITS
     feedback = "It contains a well-known phrase." if known else ""
-    if rest:
+    if once:
         result = zxcvbn(" ".join(reversed(once.values()))[:_RATED], max_length=_RATED)
         found = float(result["guesses_log10"]) * math.log2(10.0)
         pieces = re.findall(r"[^\W\d_]+|\d+|[^\w\s]+|_+", rest)

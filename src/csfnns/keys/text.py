@@ -8,7 +8,6 @@ protect the secrets (keys/protection.py); what is public stays readable, and is 
 import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal, TypeAlias
@@ -16,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from csfnns.errors import KeyFileError, UsageError
+from csfnns.files import plain
 from csfnns.keys.material import Key, Role, canonical
 from csfnns.keys.protection import TAG_BYTES, Protection
 from csfnns.profile import Profile, explain
@@ -46,7 +46,6 @@ _COMMENTS: dict[Role, str] = {
 """,
 }
 _PROTECTED = "# A passphrase protects it.\n"
-_ASCII = {ord(c): '"' for c in "“”„‟«»"} | {ord(c): "'" for c in "‘’‚‛"} | {ord(c): "-" for c in "‐‒–—−"}
 
 
 class _Form(BaseModel):
@@ -211,7 +210,7 @@ class _File:
         if len(text) > MAX_CHARACTERS:
             raise KeyFileError(f"{source} is too long for a key.", "Check the name.")
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        self.text = "\n".join(re.sub(r"^(\s*>)+", "", _plain(line)) for line in lines)
+        self.text = "\n".join(re.sub(r"^(\s*>)+", "", plain(line)) for line in lines)
         start = self.text.find("{")
         if start < 0 and re.search(r"^\s*format\s*=\s*1\b", self.text, re.MULTILINE):
             hint = "Make a new key with 'csfnns key new', and reveal old pictures with csfnns 0.1."
@@ -267,12 +266,6 @@ class _File:
     def _at(self, position: int | None, problem: str, hint: str = _ASK) -> KeyFileError:
         where = "" if position is None else f", line {self.text.count(chr(10), 0, position) + 1}"
         return KeyFileError(f"{self.source}{where}: {problem}", hint)
-
-
-def _plain(line: str) -> str:
-    """Line with ASCII for typographic characters, and without invisible ones."""
-    line = unicodedata.normalize("NFKC", line).translate(_ASCII)
-    return "".join(c for c in line if unicodedata.category(c) != "Cf")
 
 
 def _unwrap(value: Any) -> Any:

@@ -30,6 +30,7 @@ from csfnns.coding.layout import keyed_order
 from csfnns.coding.models import Model
 from csfnns.decoders.trellis import MOST_STATES, TrellisDecoder
 from csfnns.errors import CapacityError, DamagedError
+from csfnns.images.decode import check_memory
 from csfnns.images.io import Picture
 from csfnns.methods._direct import Reserved
 from csfnns.methods.base import ReceiverSeeds
@@ -213,12 +214,16 @@ def find_head(layout: Layout, delta: npt.NDArray[np.int16]) -> Head | None:
 
 
 def read_picture(layout: Layout, delta: npt.NDArray[np.int16]) -> Decoded | None:
-    """Picture for these seeds in the changes (n,), or None. Raises DamagedError and NoMessageError for odd headers."""
+    """Picture for these seeds in the changes (n,), or None.
+
+    Raises DamagedError and NoMessageError for odd headers, PictureError for a picture that is too large for this computer.
+    """
     head = find_head(layout, delta)
     if head is None:
         return None
     name, packed = unpack_name(head.tables)
     model = PictureModel.from_bytes(packed)
+    check_memory("The picture in the message", model.height, model.width)
     body = delta[head.body]
     kept = np.clip(body, -128, 127).astype(np.int8)
     seal = layout.seal(head.data[:FIELDS], head.tables, delta, kept)

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from csfnns.coding.adaptive import Decoder, Encoder
 from csfnns.decoders.trellis import FRACTION, OCTAVE, water_level
 from csfnns.errors import DamagedError, NoMessageError
-from csfnns.images.io import MAX_PIXELS, Picture
+from csfnns.images.header import MAX_PIXELS
+from csfnns.images.io import Picture
 from csfnns.payloads.transform import BANDS, OPPONENT, bands_of_frequencies, dct_matrix
 
 F64 = npt.NDArray[np.float64]
@@ -123,15 +124,21 @@ class PictureModel:
         m, n = blocks_of(self.height, self.width)
         colours = len(self.mean)
         number, frequency = np.divmod(where, BLOCK * BLOCK)
-        filled, rows = np.unique(number, return_inverse=True)
-        blocks = np.zeros((len(filled), BLOCK * BLOCK))  # whole numbers of 2^-_GUARD levels
-        blocks[rows, frequency] = _shifted(values, FRACTION - _GUARD)
-        levels = np.zeros((colours * m * n, BLOCK, BLOCK), np.int32)
-        levels[filled] = _inverse_dct(blocks.reshape(-1, BLOCK, BLOCK))
-        levels = levels.reshape(colours, m, n, BLOCK, BLOCK)
+        row_of = (number % (m * n) // n).astype(np.uint16)
+        order = np.argsort(row_of, kind="stable")
+        rows, starts = np.unique(row_of[order], return_index=True)
         picture = np.empty((m * BLOCK, n * BLOCK, 3), np.uint8)
-        for row in range(m):
-            band = levels[:, row].transpose(2, 1, 3, 0).reshape(-1, colours).astype(np.float64)
+        picture[:] = np.broadcast_to(
+            np.array(self.mean, np.uint8), picture.shape[1:]
+        ).copy()  # all that empty rows cost
+        for row, there in zip(rows.tolist(), np.split(order, starts[1:]), strict=False):
+            place = number[there] // (m * n) * n + number[there] % n
+            blocks = np.zeros((colours * n, BLOCK * BLOCK))  # whole numbers of 2^-_GUARD levels
+            blocks[place, frequency[there]] = _shifted(values[there], FRACTION - _GUARD)
+            filled = np.flatnonzero(np.bincount(place))
+            levels = np.zeros((colours * n, BLOCK, BLOCK))
+            levels[filled] = _inverse_dct(blocks[filled].reshape(-1, BLOCK, BLOCK))
+            band = levels.reshape(colours, n, BLOCK, BLOCK).transpose(2, 1, 3, 0).reshape(-1, colours)
             if colours == 3:
                 band = _rounded(band @ np.rint(OPPONENT * 2**_BITS))
             band += np.array(self.mean) * 2.0**_GUARD
@@ -160,6 +167,11 @@ class Analysis:
         """Return the model at a step of D."""
         table = _heights(self.variance, water_level(water))
         return PictureModel(self.height, self.width, self.mean, water, self.group, self.classes, table)
+
+    @cached_property
+    def table_size(self) -> int:
+        """Bytes of the model in the middle of the steps of D; at others it has about as many."""
+        return len(self.model(MOST_WATER // 2).to_bytes())
 
     @cached_property
     def bits(self) -> F64:

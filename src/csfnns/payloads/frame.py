@@ -6,6 +6,7 @@ Numbers are big-endian. csfnns.payloads.seal encrypts and authenticates the byte
 """
 
 import lzma
+import re
 import unicodedata
 import zlib
 from collections.abc import Callable
@@ -23,7 +24,25 @@ MAX_NAME = 255
 _HEAD = 13
 _LZMA = [{"id": lzma.FILTER_LZMA1, "dict_size": 1 << 22, "lc": 3, "lp": 0, "pb": 2}]
 # Names of devices on Windows, whatever follows the first dot.
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(10))}
+_DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
+_DEVICES |= {f"{port}{i}" for port in ("com", "lpt") for i in "0123456789¹²³"}
+# Seen as nothing though they are letters and marks: fillers, joiners and selectors of variants.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\u2800\uffa0\U000e0100-\U000e01ef]"
+)
+# Endings of files that some desktop runs, installs, mounts or follows to another place when they are opened. Documents
+# that people send and their programs open with care are left out: .html, .svg, .pdf, and Office's, .docm and .xlsm too.
+_RUN = """
+    ade app appcontent-ms appimage appinstaller applescript application appref-ms appx appxbundle bas bat cdxml chm
+    class cmd com command cpl csh deb desktop diagcab dll dmg dylib exe fileloc flatpakref ftploc gadget grp hlp hta
+    img inetloc inf ins iqy iso isp jar jnlp job js jse ksh library-ms lnk mailloc mde mobileconfig mpkg msc msh msi
+    msix msixbundle msp mst msu osax out phar pif pkg pl prefpane ps1 ps1xml psc1 psd1 psm1 py pyc pyo pyw pyz pyzw
+    rb rdp reg rpm run scf scpt scptd scr sct search-ms searchconnector-ms settingcontent-ms settings-ms sh shb shs
+    slk snap so terminal theme themepack tool udl url vb vbe vbs vhd vhdx vsto webloc website workflow ws wsb wsc
+    wsf wsh xbap xlam xll xpi zsh
+"""
+_RUN_ENDINGS = frozenset(_RUN.split())
+_OBEYED = "desktop.ini"  # which Windows obeys where it lies
 
 
 class Kind(IntEnum):
@@ -35,16 +54,18 @@ class Kind(IntEnum):
     """A picture as a file: AVIF, PNG, WebP, JPEG."""
     TEXT = 3
     """Text in UTF-8."""
+    PART = 4
+    """A part of a file that needs several pictures (csfnns.payloads.part)."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An unpacked file."""
+    """A file in memory: as it was unpacked, or to hide."""
 
     content: bytes = field(repr=False)
     name: str | None
     """Safe to join to a folder: no path, no control characters. None where no name was sent."""
-    kind: Kind
+    kind: Kind = Kind.FILE
     sent: int = 0
     """Time of sending in seconds since 1970; 0: not stated."""
 
@@ -90,15 +111,29 @@ def unpack(data: bytes) -> File:
 def safe_name(name: str) -> str | None:
     """Last part of a path as a name that is valid on every system and misleads nobody; None if nothing is left.
 
-    At most MAX_NAME bytes of UTF-8, the ending included.
+    Without control and format characters, which also turn the direction of writing, others that are not seen, and dots,
+    dashes and blanks at its beginning; at most MAX_NAME bytes of UTF-8, the ending included. A safe name is its own.
     """
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rstrip("/").rpartition("/")[2]
-    # Cc, Cf, …: control characters, and those that reverse the writing direction, so that exe looks like jpg.
     kept = "".join("_" if c in '<>:"|?*' else c for c in last if unicodedata.category(c)[0] != "C")
-    kept = kept.strip(" .")
+    kept = " ".join(_UNSEEN.sub("", kept).split())
+    # What was removed may have stood between a letter and its accent.
+    kept = unicodedata.normalize("NFC", kept).lstrip(" .-").rstrip(" .")
     if kept.partition(".")[0].strip().lower() in _DEVICES:
         kept = f"_{kept}"
     return _shortened(kept) or None
+
+
+def inert_name(name: str) -> str:
+    """A safe name as one that does not run when it is opened: .bin follows an ending that would."""
+    name = _shortened(name)
+    return _shortened(f"{name}.bin") if runs(name) else name
+
+
+def runs(name: str) -> bool:
+    """Whether some system runs, installs, mounts or follows a file of this name when it is opened, or obeys it."""
+    _, dot, ending = name.lower().rpartition(".")
+    return name.lower() == _OBEYED or (bool(dot) and ending in _RUN_ENDINGS)
 
 
 def _shortened(name: str) -> str:

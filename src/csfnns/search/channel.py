@@ -15,6 +15,7 @@ Receivers need not know what happened: they subtract the cover (`perturbation`).
 """
 
 import io
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -299,15 +300,22 @@ def parse_channel(*texts: str) -> Channel:
         raise UsageError("No channel was given.", _syntax())
     channels = tuple(_parse_chain(text) for text in texts)
     channel = channels[0] if len(channels) == 1 else OneOf(channels)
-    if len(channel.cases()) > MAX_CASES:
-        hint = "Name fewer: each end of each range, combined with all others, is checked."
-        raise UsageError(f"{channel} has {len(channel.cases())} cases, more than {MAX_CASES}.", hint)
+    _check_cases(channel, len(channel.cases()))
     return channel
+
+
+def _check_cases(channel: Channel, number: int) -> None:
+    if number > MAX_CASES:
+        hint = "Name fewer: each end of each range, combined with all others, is checked."
+        raise UsageError(f"{channel} has {number} cases, more than {MAX_CASES}.", hint)
 
 
 def _parse_chain(text: str) -> Channel:
     links = tuple(_parse_link(link) for link in text.split("+"))
-    return links[0] if len(links) == 1 else Chain(links)
+    if len(links) == 1:
+        return links[0]
+    _check_cases(Chain(links), math.prod(len(link.cases()) for link in links))  # counted, before they are listed
+    return Chain(links)
 
 
 def _parse_link(text: str) -> Channel:
