@@ -68,7 +68,10 @@ def test_choices_of_the_model_stand_in_the_key(model: Path, ask: Callable[[str],
     [
         ("--generator diffusion", "The generator diffusion needs a model.", 2),
         ("--set scheduler=DDIMScheduler", "--prompt and --set go with a diffusion model.", 2),
-        ("--model nowhere", "There is no model nowhere.", 6),
+        ("--model models/typo", "There is no model models/typo: no such folder or file.", 6),
+        ("--hub owner/name@main", "must be a commit of 40 hexadecimal digits, got main.", 2),
+        ("--hub owner/name", "must be a commit of 40 hexadecimal digits, got none.", 2),
+        ("--hub owner/name --model here", "--model and --hub both name a model.", 2),
         ("--model nowhere --set colour=red", "A model has no setting 'colour'.", 2),
         ("--model nowhere --set steps=many", "steps must be a number, got 'many'.", 2),
     ],
@@ -84,3 +87,4 @@ def test_what_cannot_be_is_refused(options: str, said: str, code: int, run: Run,
 def test_a_model_for_a_key_without_one_is_refused(run: Run) -> None:
     run("csfnns key new mine.key --size 64")
     assert "need no" in run("csfnns cover -k mine.key --covers model")
+    assert "need no" in run(f"csfnns cover -k mine.key --covers hub:owner/name@{'0' * 40}")

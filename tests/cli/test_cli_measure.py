@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from csfnns.images.io import Picture, read_picture
 from csfnns.images.lpips import SqueezeNet, lpips
@@ -81,7 +82,7 @@ def test_without_weights_there_is_a_reason_instead_of_lpips(transcript: Transcri
     transcript("""
         $ csfnns measure secret.png other.png --lpips vgg
         ...
-        LPIPS (vgg): n/a, no backbone for vgg: neither vgg16.safetensors nor vgg16.pth is in ... (set CSFNNS_LPIPS).
+        LPIPS (vgg): n/a, no backbone for vgg: vgg16.safetensors is not in ... (set CSFNNS_LPIPS).
         PSNR ...
     """)
     assert "no backbone" in ask("csfnns measure secret.png other.png --lpips vgg")["lpips_reason"]
@@ -91,11 +92,11 @@ def test_without_weights_there_is_a_reason_instead_of_lpips(transcript: Transcri
 def test_with_weights_there_is_lpips(run: Run, ask: Ask, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     network = SqueezeNet()
-    torch.save(network.state_dict(), desk / "squeezenet.pth")
+    save_file(network.state_dict(), desk / "squeezenet.safetensors")
     heads = {f"lin{i}.model.1.weight": torch.rand(1, width, 1, 1) for i, width in enumerate(network.widths)}
-    torch.save(heads, desk / "squeeze.pth")
-    (desk / "alexnet.pth").write_bytes(bytes(64))
-    (desk / "alex.pth").write_bytes(b"")
+    save_file(heads, desk / "squeeze.safetensors")
+    (desk / "alexnet.safetensors").write_bytes(bytes(64))
+    (desk / "alex.safetensors").write_bytes(b"")
     monkeypatch.setenv("CSFNNS_LPIPS", str(desk))
     result = ask("csfnns measure secret.png other.png --lpips squeeze")
     expected = lpips(read_picture("secret.png"), read_picture("other.png"), "squeeze", folder=desk)

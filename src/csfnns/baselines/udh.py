@@ -27,6 +27,7 @@ from csfnns.profile import Profile
 from csfnns.search import Progress
 from csfnns.search.parts import as_image, as_picture
 from csfnns.stream import SEED_BYTES, Seed
+from csfnns.tensors import BadTensorsError, read_header, read_tensors, specs
 
 STRENGTH = 10 / 255
 """Largest change of a pixel."""
@@ -119,19 +120,16 @@ def save_networks(networks: Networks, path: Path) -> None:
 
 def load_networks(path: Path) -> Networks:
     """Frozen networks on the CPU from a file of `save_networks`. Raises UsageError for anything else."""
-    from safetensors import SafetensorError, safe_open
-
     if not path.is_file():
         raise UsageError(f"There are no weights for UDH at {path}.", f"Train some: {_COMMAND} --out {path}")
     try:
-        with safe_open(path, "pt") as file:
-            shape = Shape(**json.loads(file.metadata()["udh"]))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        shape = Shape(**json.loads(read_header(path).metadata["udh"]))
         with torch.device("meta"):  # no random numbers are drawn
             networks = Networks(shape)
-        networks.load_state_dict(weights, assign=True)
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
-        raise UsageError(f"{path} does not hold weights of UDH.", f"Train some: {_COMMAND}") from error
+        networks.load_state_dict(read_tensors(path, specs(networks.state_dict())), assign=True)
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        reason = f": {error}" if isinstance(error, BadTensorsError) else ""
+        raise UsageError(f"{path} does not hold weights of UDH{reason}.", f"Train some: {_COMMAND}") from error
     return networks.float().eval().requires_grad_(False)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from csfnns.cli import options, show, streams
 from csfnns.cli.config import setting
-from csfnns.cli.keys import ask_key_passphrase, ask_new_key_passphrase, choose_profile, load_key
+from csfnns.cli.keys import HUB, ask_key_passphrase, ask_new_key_passphrase, choose_profile, load_key
 from csfnns.cli.options import argument, declare, option, parse_settings
 from csfnns.errors import KeyFileError, UsageError
 
@@ -35,9 +35,14 @@ _COVERS = "Where the covers come from"
     generator=option("abstract|folder|diffusion", "Generator, if neither --album nor --model says it.", group=_COVERS),
     album=option("DIR", "Folder of pictures that serve as covers. [env var: CSFNNS_COVERS]", group=_COVERS),
     model=option(
-        "PATH|NAME",
-        "Diffusion model: a folder, a .safetensors or .ckpt file, or a name on the Hugging Face hub. "
+        "PATH",
+        "Diffusion model: a folder that diffusers saved, or a .safetensors file beside its configuration. "
         "[env var: CSFNNS_COVERS]",
+        group=_COVERS,
+    ),
+    hub=option(
+        "NAME@REVISION",
+        "Diffusion model on the Hugging Face hub, at a commit of 40 hexadecimal digits; downloaded unless it is here.",
         group=_COVERS,
     ),
     prompt=option("TEXT", "What the model draws, Campus unless given; the key picks one.", group=_COVERS),
@@ -64,6 +69,7 @@ def new(
     generator: str | None = None,
     album: Path | None = None,
     model: str | None = None,
+    hub: str | None = None,
     prompt: list[str] | None = None,
     settings: list[str] | None = None,
     protect: bool = False,
@@ -81,19 +87,20 @@ def new(
     own, such as team.bob.key next to team.key, which reveals what is hidden for them and hides answers to the sender.
     --protect protects FILE alone: receivers protect theirs with 'csfnns key protect'.
     """
+    from csfnns.api import check_profile
     from csfnns.keys import Key, receiver_path, render_key
 
     to_stdout = str(file) == streams.STANDARD
     if to_stdout and (json or receiver):
         raise UsageError("Standard output takes one key and nothing else.", "Name a file, such as mine.key.")
-    if model is None and generator == "diffusion":
-        model = setting("covers")
+    model = _model(model, hub, generator)
     types = {"steps": "int", "guidance": "float", "scheduler": "str", "device": "str"}
     sampling = parse_settings(settings or [], types, "A model")
     if prompt:
         sampling["prompts"] = prompt
     if sampling and model is None:
-        raise UsageError("--prompt and --set go with a diffusion model.", "Give --model PATH|NAME.")
+        hint = "Give --model PATH or --hub NAME@REVISION."
+        raise UsageError("--prompt and --set go with a diffusion model.", hint)
 
     def describe(height: int, width: int) -> Any:
         from csfnns.covers import describe_diffusion
@@ -106,7 +113,7 @@ def new(
         profile, size, bpp=bpp, generator=generator, album=album, describe=describe if model else None
     )
     key = Key.new(chosen, receiver or ())
-    _check_size(key)
+    check_profile(chosen)
     passphrase = ask_new_key_passphrase(allow_weak=allow_weak) if protect else None
     others = {name: receiver_path(file, name) for name in receiver or ()}
     if chosen.generator == "folder":  # before the key is written: where this is refused, no file is left
@@ -223,25 +230,21 @@ def share(file: Path, part: str, json: options.AsJson = False) -> None:
         show.text(f"This computer hides with {file} in pictures of share {part} alone.")
 
 
+def _model(path: str | None, hub: str | None, generator: str | None) -> str | None:
+    """Model that the options name, else the settings for the generator diffusion. Raises UsageError for two."""
+    if path is not None and hub is not None:
+        raise UsageError("--model and --hub both name a model.", "Give one of them.")
+    if hub is not None:
+        return HUB + hub
+    return setting("covers") if path is None and generator == "diffusion" else path
+
+
 def _say(file: Path, *, protected: bool, json: bool) -> None:
     if json:
         show.as_json({"file": str(file), "protected": protected})
     else:
         about = "A passphrase protects" if protected else "No passphrase protects"
         show.text(f"{about} {file} now.")
-
-
-def _check_size(key: "Key") -> None:
-    """Raise UsageError for covers too small for what the profile carries, and CapacityError for any picture."""
-    from csfnns.methods.robust import LEAST_SIDE
-    from csfnns.payloads import make_codec
-
-    if key.profile.decoder == "robust" and min(key.profile.width, key.profile.height) < LEAST_SIDE:
-        size = f"{key.profile.width}x{key.profile.height}"
-        hint = "In smaller ones the address takes too much from the message."
-        raise UsageError(f"size must be at least {LEAST_SIDE}x{LEAST_SIDE} with profile robust, got {size}.", hint)
-    if key.profile.is_network:
-        make_codec(key.profile, key.check_link.header_seed(bytes(16)))
 
 
 def _explain_cost(profile: "Profile") -> None:

@@ -26,6 +26,8 @@ _SET = f"Set {KEY_PASSPHRASE}."
 _MAX_BYTES = 64 * 1024
 _GROUP = "Passphrases, with options that are the same at both ends"
 _COVERS = "[env var: CSFNNS_COVERS]"
+HUB = "hub:"
+"""Begins the name of a model on the hub where a path could stand as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +51,20 @@ class KeyAccess:
         "context": option("TEXT", "Public text that goes with it, such as an address.", "--for", group=_GROUP),
         "profile": option("standard|robust|paper", "Profile; standard unless given.", group=_GROUP),
         "size": option("SIDE|WxH", "Size of the pictures; 512 unless given.", group=_GROUP),
-        "source": option("PATH", f"Album or model of the key's covers. {_COVERS}", "--covers", group=MORE),
+        "source": option(
+            "PATH|hub:NAME@COMMIT",
+            f"Album or model of the key's covers; a model of the hub is downloaded unless it is here. {_COVERS}",
+            "--covers",
+            group=MORE,
+        ),
     }
 
-    def covers(self, key: "Key") -> Path | None:
+    def covers(self, key: "Key") -> str | Path | None:
         """Argument `covers` of the package's functions; a setting counts only for keys that need one."""
+        if self.source is not None and str(self.source).startswith(HUB):
+            return str(self.source)
         if self.source is None and key.profile.generator in ("folder", "diffusion"):
-            return _path(setting("covers"))
+            return os.path.expanduser(setting("covers") or "") or None
         return self.source
 
     @property
@@ -164,7 +173,7 @@ def choose_profile(
         about["album"] = FolderCovers(album, height, width).album_fingerprint
     elif generator == "diffusion":
         if describe is None:
-            raise UsageError("The generator diffusion needs a model.", "Give --model PATH|NAME.")
+            raise UsageError("The generator diffusion needs a model.", "Give --model PATH or --hub NAME@REVISION.")
         about["diffusion"] = describe(height, width)
     return make_profile(generator=generator, **about)
 

@@ -43,7 +43,7 @@ class GeneratorEntry(Entry):
     """A cover generator. Its factory is called with the profile, and with the source if it needs one."""
 
     source: Literal["album", "model"] | None = None
-    """What it needs beside the profile: an album's folder, or a model's folder, file or name."""
+    """What it needs beside the profile: an album's folder, or a model's folder, file or hub:NAME@REVISION."""
 
 
 GENERATORS = Registry(
@@ -67,8 +67,9 @@ GENERATORS = Registry(
 
 
 def make_generator(profile: Profile, source: str | os.PathLike[str] | None = None) -> CoverGenerator:
-    """Generator of the profile's covers. `source` is the folder of the album, or the model's folder, file or name.
+    """Generator of the profile's covers.
 
+    `source` is the folder of the album, or the model's folder, file or hub:NAME@REVISION.
     Raises UsageError for an unknown generator and for a source that it does not need, and CoverError for one that is
     missing or not the profile's.
     """

@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import huggingface_hub
 import numpy as np
 import torch
 import transformers
 from torch.overrides import TorchFunctionMode
 
+from csfnns.covers._models import HubModel, check_file, check_folder, numbers_of, read_index
 from csfnns.errors import CoverError
 from csfnns.images.io import Picture
 from csfnns.stream import Stream
@@ -34,9 +36,9 @@ from csfnns.stream import Stream
 # Settings of torch apply to the whole process, and a scheduler keeps its position in itself.
 _LOCK = threading.Lock()
 _LONGEST = 40  # characters of a value; a longer one is replaced by its digest
-_ASKED: dict[str, Any] = {"safety_checker": None, "trust_remote_code": False}
-"""Settings of every pipeline: no safety checker, and no Python files from the model."""
-_HUB_NAME = r"[\w.-]+/[\w.-]+"
+_ASKED: dict[str, Any] = {"safety_checker": None, "trust_remote_code": False, "use_safetensors": True}
+"""Settings of every pipeline: no safety checker, no Python files from the model, and no pickles."""
+_SPARE = 1.25  # numbers that a configuration may ask for, over those that its files hold: some parts share weights
 
 
 class Model:
@@ -139,8 +141,8 @@ class Model:
 
 
 @lru_cache(maxsize=1)
-def load(name: str, scheduler: str | None, device: str) -> Model:
-    """Load a folder, a single file, or a name on the Hugging Face hub; the last model stays in memory.
+def load(source: Path | HubModel, scheduler: str | None, device: str) -> Model:
+    """Load a folder, a single file, or a commit on the Hugging Face hub; the last model stays in memory.
 
     `scheduler`, a class of diffusers, replaces the model's own and takes over its settings. Raises CoverError.
     """
@@ -149,24 +151,24 @@ def load(name: str, scheduler: str | None, device: str) -> Model:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     with _LOCK, _quiet():
         try:
-            pipeline = _open(name)
+            pipeline = _open(source)
             if scheduler not in (None, type(pipeline.scheduler).__name__):
                 pipeline.scheduler = _scheduler_class(scheduler).from_config(pipeline.scheduler.config)
             if not {"prompt", "height", "width", "num_inference_steps"} <= set(signature(pipeline.__call__).parameters):
-                raise CoverError(f"{name} makes no pictures from text.", "Give a text-to-image model.")
+                raise CoverError(f"{source} makes no pictures from text.", "Give a text-to-image model.")
             pipeline.to(device, torch.float32)
         except CoverError:
             raise
         except Exception as error:  # a damaged model can raise anything in diffusers and its loaders
             raise CoverError(
-                f"The model {name} cannot be loaded: {_first_line(error)}",
-                "Give a folder that diffusers saved, a .safetensors file, or a name on the Hugging Face hub.",
+                f"The model {source} cannot be loaded: {_first_line(error)}",
+                "Give a folder that diffusers saved, a .safetensors file, or --hub NAME@REVISION.",
             ) from error
         pipeline.set_progress_bar_config(disable=True)
         # A watermark would show how the picture was made; a checker's black picture would be a cover known to all.
         if getattr(pipeline, "watermark", None) is not None:
             pipeline.watermark = None
-        return Model(pipeline, name, device)
+        return Model(pipeline, str(source), device)
 
 
 def check_libraries() -> None:
@@ -185,29 +187,69 @@ def threads() -> int:
     return min(torch.get_num_threads(), 256)
 
 
-def _open(name: str) -> Any:
-    path = Path(os.path.expanduser(name))
-    pipeline = diffusers.DiffusionPipeline
-    if path.is_dir():
-        return pipeline.from_pretrained(str(path), local_files_only=True, **_ASKED)
-    if path.is_file():
-        return _open_file(path)
-    if not re.fullmatch(_HUB_NAME, name):
-        raise CoverError(f"There is no model {name}.", "Give a folder, a file, or a name such as owner/model.")
-    try:
-        return pipeline.from_pretrained(name, local_files_only=True, **_ASKED)
-    except (OSError, ValueError):  # absent or incomplete on this computer
-        return pipeline.from_pretrained(name, **_ASKED)
+def _open(source: Path | HubModel) -> Any:
+    if isinstance(source, Path):
+        return _open_folder(source) if source.is_dir() else _open_file(source)
+    # Not by local_files_only: with that, huggingface_hub may still ask the hub about programs like this one.
+    cached = huggingface_hub.try_to_load_from_cache(source.name, "model_index.json", revision=source.revision)
+    if isinstance(cached, str):
+        try:
+            return _open_folder(Path(cached).parent)
+        except (OSError, ValueError, CoverError):  # incomplete on this computer
+            pass
+    folder = diffusers.DiffusionPipeline.download(source.name, revision=source.revision, **_ASKED)
+    return _open_folder(Path(folder))
 
 
-def _open_file(path: Path) -> Any:
-    """Pipeline of a single file, configured by the model_index.json beside it, else as Stable Diffusion."""
-    index = path.with_name("model_index.json")
-    if not index.is_file():
-        return diffusers.StableDiffusionPipeline.from_single_file(str(path), safety_checker=None)
-    kind = getattr(diffusers, json.loads(index.read_text("utf-8"))["_class_name"])
-    folder = str(path.parent)
-    return kind.from_single_file(str(path), config=folder, local_files_only=True, safety_checker=None)
+def _open_folder(folder: Path) -> Any:
+    check_folder(folder)
+    parts = dict(_networks(folder))
+    return diffusers.DiffusionPipeline.from_pretrained(str(folder), local_files_only=True, **_ASKED, **parts)
+
+
+def _networks(folder: Path) -> Iterator[tuple[str, torch.nn.Module]]:
+    """Networks of a folder by part. Raises CoverError where its files hold fewer numbers than a configuration asks for:
+
+    a library would make up the rest, from torch's generator and in any amount of memory.
+    """
+    for part, value in read_index(folder).items():
+        library, name = value if isinstance(value, list) and len(value) == 2 else ("", "")
+        kind: Any = getattr({"diffusers": diffusers, "transformers": transformers}.get(str(library)), str(name), None)
+        if not _is_network(kind):
+            continue
+        place: dict[str, Any] = {"subfolder": part, "local_files_only": True}
+        with torch.device("meta"):
+            if issubclass(kind, diffusers.ModelMixin):
+                empty = kind.from_config(kind.load_config(str(folder), **place))
+            else:
+                empty = kind(kind.config_class.from_pretrained(str(folder), **place))
+        asked, held = sum(each.numel() for each in empty.parameters()), numbers_of(folder / part)
+        if asked > _SPARE * held:
+            reason = f"its configuration asks for {asked} numbers, and its files hold {held}"
+            raise _unlike(folder / part, reason)
+        network, about = kind.from_pretrained(
+            str(folder), **place, use_safetensors=True, torch_dtype=torch.float32, output_loading_info=True
+        )
+        for what in ("missing_keys", "mismatched_keys"):
+            for tensor in sorted(map(str, about.get(what) or ())):
+                raise _unlike(folder / part, f"{tensor} is {what.removesuffix('_keys')}")
+        yield part, network
+
+
+def _is_network(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, diffusers.ModelMixin | transformers.PreTrainedModel)
+
+
+def _unlike(part: Path, reason: str) -> CoverError:
+    return CoverError(f"{part} does not hold the weights of its configuration: {reason}.", "Get the model again.")
+
+
+def _open_file(file: Path) -> Any:
+    """Pipeline of a single file, configured by the model_index.json and its folders beside it."""
+    check_file(file)
+    kind = getattr(diffusers, str(read_index(file.parent)["_class_name"]))
+    options: dict[str, Any] = {"config": str(file.parent), "local_files_only": True, "safety_checker": None}
+    return kind.from_single_file(str(file), **options)
 
 
 def _scheduler_class(name: str) -> Any:

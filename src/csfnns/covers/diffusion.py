@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
 from csfnns.covers._cache import CoverCache
+from csfnns.covers._models import locate
 from csfnns.errors import CoverError, UsageError
 from csfnns.images.io import Picture
 from csfnns.profile import Diffusion, Profile, facts_by_name, make_diffusion
@@ -36,9 +37,10 @@ class DiffusionCovers:
     def __init__(
         self, model: str, height: int, width: int, description: Diffusion, *, cache: CoverCache | None = None
     ) -> None:
-        """Load `model` (a folder, a file, or a name on the hub) and compare it with the key's description.
+        """Load `model` (a folder, a file, or hub:NAME@REVISION) and compare it with the key's description.
 
-        Raises CoverError, which names what differs, and when diffusers is missing or the model cannot be loaded.
+        Raises CoverError, which names what differs, and when diffusers is missing or the model cannot be loaded, and
+        UsageError for a name on the hub without a commit.
         """
         self._height, self._width, self._description = height, width, description
         self._cache = cache or CoverCache()
@@ -49,7 +51,7 @@ class DiffusionCovers:
                 f"This key's covers are made on {made_on}, and there is no GPU here.",
                 "Use such a GPU, or make a key where it will be used.",
             )
-        self._model: Model = sampling.load(model, description.scheduler, description.device)
+        self._model: Model = sampling.load(locate(model), description.scheduler, description.device)
         self._environment = self._model.environment()
         # The computer's name is included because computers with different processors may share a home folder.
         self._identity = hashlib.sha256(
@@ -118,15 +120,16 @@ def describe_diffusion(
 ) -> Diffusion:
     """Description of a diffusion model on this computer, for a profile; makes the reference picture.
 
-    `model` is a folder that diffusers saved, a .safetensors or .ckpt file, or a name on the Hugging Face hub.
-    `guidance` has at most two decimals. `scheduler`, a class of diffusers, replaces the model's own. Raises
-    UsageError for wrong settings, and CoverError for a model that cannot be loaded or makes no picture.
+    `model` is a folder that diffusers saved, a .safetensors file beside its configuration, or hub:NAME@REVISION: a commit
+    on the Hugging Face hub, which alone is looked for online. `guidance` has at most two decimals. `scheduler`, a class of
+    diffusers, replaces the model's own. Raises UsageError for wrong settings, and CoverError for a model that cannot be
+    loaded or makes no picture.
     """
     sampling = _sampling()
     if device == "cuda" and not sampling.has_gpu():
         raise UsageError("device must be cpu where torch finds no GPU, got cuda.", "Use the processor.")
     where = ("cuda" if sampling.has_gpu() else "cpu") if device == "auto" else device
-    loaded: Model = sampling.load(model, scheduler, where)
+    loaded: Model = sampling.load(locate(model), scheduler, where)
     prompts = [" ".join(prompt.split()) for prompt in prompts]
     draft = make_diffusion(
         prompts=prompts,

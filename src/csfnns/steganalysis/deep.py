@@ -22,6 +22,7 @@ from csfnns.images.io import Picture, check_picture
 from csfnns.steganalysis.base import F64
 from csfnns.steganalysis.config import LEAST_SIDE, Curve, TrainingConfig, check_name
 from csfnns.steganalysis.detectors import DETECTORS, networks
+from csfnns.tensors import BadTensorsError, read_header, read_tensors, specs
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -89,22 +90,21 @@ class Deep:
     def load(cls, path: Path, *, detector: str | None = None, device: str = "cpu") -> Self:
         """Detector that `save` wrote, and of that name if one is given. Raises UsageError for other files."""
         require("network", "A trained network")
-        from safetensors import SafetensorError, safe_open
 
         if not path.is_file():
             raise UsageError(f"There is no file {path}.", "Check the path of the model.")
         try:
-            with safe_open(path, "pt") as file:
-                content = json.loads((file.metadata() or {})[_FORMAT])
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            content = json.loads(read_header(path).metadata[_FORMAT])
             name, about = content["detector"], content["about"]
+            network = make_network(name, 0)
+            tensors = read_tensors(path, specs(network.state_dict()))
             if not isinstance(about, dict) or not all(bool(x.isfinite().all()) for x in tensors.values()):
                 raise ValueError(path)
-            network = make_network(name, 0)
             network.load_state_dict(tensors)  # copies halves into weights of float32
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
+            reason = f": {error}" if isinstance(error, BadTensorsError) else ""
             hint = "Train one: csfnns steganalysis train --detector NAME --covers DIR --stegos DIR."
-            raise UsageError(f"{path} is not a model of a network.", hint) from error
+            raise UsageError(f"{path} is not a model of a network{reason}.", hint) from error
         if detector not in (None, name):
             raise UsageError(f"{path} is a model of {name!r}, not of {detector!r}.", f"Choose --detector {name}.")
         return cls(name, network.to(device).eval(), about)

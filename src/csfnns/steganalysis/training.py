@@ -4,7 +4,6 @@ Every step draws its batch from the seed and its own number, so that a stopped t
 """
 
 import hashlib
-import io
 import json
 import math
 import time
@@ -23,10 +22,12 @@ from csfnns.files import write_result
 from csfnns.images.io import Picture, check_picture
 from csfnns.steganalysis.config import LEAST_SIDE, Curve, TrainingConfig
 from csfnns.steganalysis.network import Network
+from csfnns.tensors import BadTensorsError, read_header, read_tensors, specs
 
 SAVE_EVERY = 30.0
 """Seconds between two states on disk."""
 _WARM_UP = 0.1
+_STATE = "csfnns-training-1"
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,8 @@ class _Run:
     def __init__(self, network: Network, pairs: Pairs, config: TrainingConfig, state: Path | None) -> None:
         self.network, self.pairs, self.config = network, pairs, config
         self.rate = network.rate if config.rate is None else config.rate
-        weights = [each for each in network.parameters() if each.requires_grad]
-        self.optimiser = torch.optim.Adam(weights, lr=self.rate)
+        self.weights = [each for each in network.parameters() if each.requires_grad]
+        self.optimiser = torch.optim.Adam(self.weights, lr=self.rate)
         self.step, self.losses, self.curve = 0, list[float](), Curve()
         self.check_every = max(1, config.steps // config.checks)
         # Needed for a state only: it takes seconds for gigabytes of pictures.
@@ -187,26 +188,41 @@ class _Run:
 
     def save(self, path: Path) -> None:
         """Write the state, whole or not at all."""
+        from safetensors.torch import save
+
         content = {"plan": self.plan, "step": self.step, "losses": self.losses, "curve": self.curve}
-        content |= {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict()}
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        write_result(path, buffer.getvalue())
+        tensors = {f"network.{name}": each for name, each in self.network.state_dict().items()}
+        for i, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"adam.{i}.{name}": each for name, each in moments.items()}
+        copies = {name: each.detach().cpu().clone().contiguous() for name, each in tensors.items()}
+        write_result(path, save(copies, {_STATE: json.dumps(content)}))
 
     def _restore(self, path: Path) -> None:
+        wrong = UsageError(f"{path} is not the state of a training.", "Delete it, or name another.")
         try:
-            content = torch.load(path, map_location=self.config.device, weights_only=True)
-            plan = content["plan"]
-        except Exception as error:  # torch.load raises whatever a broken file makes it raise
-            raise UsageError(f"{path} is not the state of a training.", "Delete it, or name another.") from error
-        if plan != self.plan:
+            content = json.loads(read_header(path).metadata[_STATE])
+            plan, step, losses, curve = (content[name] for name in ("plan", "step", "losses", "curve"))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise wrong from error
+        if plan != json.loads(json.dumps(self.plan)):
             raise UsageError(
                 f"{path} is the state of another training.",
                 "Delete it to start again, or give the same pictures, settings and versions of csfnns and torch.",
             )
-        self.network.load_state_dict(content["network"])
-        self.optimiser.load_state_dict(content["optimiser"])
-        self.step, self.losses, self.curve = content["step"], content["losses"], content["curve"]
+        names = ("step", "exp_avg", "exp_avg_sq")
+        moments = [dict(zip(names, (torch.zeros(()), each, each), strict=True)) for each in self.weights]
+        expected = specs(self.network.state_dict(), "network.")
+        for i, each in enumerate(moments):
+            expected |= specs(each, f"adam.{i}.")
+        try:
+            tensors = read_tensors(path, expected)
+        except (OSError, BadTensorsError) as error:
+            raise wrong from error
+        parts = {name.removeprefix("network."): each for name, each in tensors.items() if name.startswith("network.")}
+        self.network.load_state_dict(parts)
+        state = {i: {name: tensors[f"adam.{i}.{name}"] for name in names} for i in range(len(moments))}
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
+        self.step, self.losses, self.curve = step, losses, Curve(curve)
 
 
 def schedule(step: int, steps: int) -> float:
