@@ -8,6 +8,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
+COPY man man
 COPY src src
 RUN python -m venv /opt/csfnns && /opt/csfnns/bin/pip install --no-cache-dir .
 

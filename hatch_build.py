@@ -1,4 +1,7 @@
-"""Build the search's C kernel into the wheel. Without a compiler, csfnns searches with NumPy, at fewer states."""
+"""Build the search's C kernel into the wheel. Without a compiler, csfnns searches with NumPy, at fewer states.
+
+Two builds of one source are the same bytes where the compiler is the same: no path and no time gets into the library.
+"""
 
 import os
 import shlex
@@ -13,6 +16,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = Path("src/csfnns/search")
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+FLAGS = {"win32": ["-shared", "-s", "-Wl,--no-insert-timestamp"], "darwin": ["-dynamiclib", "-Wl,-x"]}.get(
+    sys.platform, ["-shared", "-fPIC", "-s"]
+)
 
 
 class KernelHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -22,11 +28,11 @@ class KernelHook(BuildHookInterface):  # type: ignore[type-arg]
         """Add the library to what is built, and name the platform in the wheel's tag."""
         if self.target_name != "wheel":
             return
-        source, library = (Path(self.root) / FOLDER / f"_viterbi{suffix}" for suffix in (".c", SUFFIX))
-        library.unlink(missing_ok=True)
+        source, library = (FOLDER / f"_viterbi{suffix}" for suffix in (".c", SUFFIX))
+        (Path(self.root) / library).unlink(missing_ok=True)
         compiler = next((found for name in _compilers() if (found := _found(name))), None)
-        shared = ["-dynamiclib"] if sys.platform == "darwin" else ["-shared", "-fPIC"]
-        if compiler is None or not _runs([*compiler, "-O3", *shared, "-o", str(library), str(source)]):
+        # In the root and with relative names, since some compilers write names into the library.
+        if compiler is None or not _runs([*compiler, "-O3", *FLAGS, "-o", str(library), str(source)], self.root):
             self.app.display_warning("No C compiler: csfnns will search with NumPy, at fewer states.")
             return
         build_data["artifacts"].append(f"/{FOLDER}/{library.name}")
@@ -45,5 +51,5 @@ def _found(command: str) -> list[str] | None:
     return words if words and shutil.which(words[0]) else None
 
 
-def _runs(command: list[str]) -> bool:
-    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+def _runs(command: list[str], folder: str) -> bool:
+    return subprocess.run(command, cwd=folder, check=False, capture_output=True).returncode == 0

@@ -10,7 +10,11 @@ export CSFNNS_HOME="$work/home"
 
 "${PYTHON:-python3}" -m venv "$work/venv"
 python="$work/venv/bin/python"
-"$python" -m pip install --quiet --disable-pip-version-check --constraint "$root/constraints.txt" "$root"
+# As in the Makefile: the pip of constraints.txt, then the package, with all hashes that constraints.txt has.
+sed -n '/^pip==/,/[^\\]$/p' "$root/constraints.txt" > "$work/pip.txt"
+"$python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement "$work/pip.txt"
+PIP_NO_REQUIRE_HASHES=1 "$python" -m pip install --quiet \
+  --constraint "$root/constraints.txt" --build-constraint "$root/constraints.txt" "$root"
 cd "$work"  # away from the sources
 
 if "$python" -c 'import torch' 2>/dev/null; then
