@@ -262,7 +262,7 @@ def frames() -> Case:
     damaged = "The message is no file of csfnns"
     cases = [case("", "none", data.hex()), case("", "none, stored", stored.hex())]
     cases += [changed("version", 0, bytes([v]), GONE, f"version {v}") for v in (0, 1, 3, 255)]
-    cases += [changed("kind", 1, bytes([v]), GONE, f"kind {v}") for v in (0, 4, 255)]
+    cases += [changed("kind", 1, bytes([v]), GONE, f"kind {v}") for v in (0, 5, 255)]
     cases += [changed("method", 2, bytes([v]), GONE, f"method {v}") for v in (3, 255)]
     cases += [changed("method", 2, bytes([v]), LOST, damaged, stored) for v in (1, 2)]
     cases += [changed("length of the name", 3, bytes([v]), LOST, damaged, stored) for v in (0, 4, 6, 9, 255)]

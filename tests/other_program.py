@@ -276,7 +276,40 @@ def unpack(data: bytes) -> tuple[str, bytes, int, str]:
         filters = [{"id": lzma.FILTER_LZMA1, "dict_size": 1 << 22, "lc": 3, "lp": 0, "pb": 2}]
         packed = lzma.decompress(packed, lzma.FORMAT_RAW, filters=filters)
     assert len(packed) == length
-    return {1: "file", 2: "picture", 3: "text"}[kind], packed, sent, data[13 : 13 + named].decode()
+    kinds = {1: "file", 2: "picture", 3: "text", 4: "part"}
+    return kinds[kind], packed, sent, data[13 : 13 + named].decode()
+
+
+def whole(parts: list[bytes]) -> bytes:
+    """File of its parts, in any order, as long as none of those with its own bytes is missing."""
+    pieces = {int.from_bytes(part[16:18], "big"): part[62:] for part in parts}
+    count, length = int.from_bytes(parts[0][18:20], "big"), int.from_bytes(parts[0][22:30], "big")
+    content = b"".join(pieces[i] for i in range(count))[:length]
+    assert hashlib.sha256(content).digest() == parts[0][30:62]
+    return content
+
+
+def parity(pieces: dict[int, bytes], number: int) -> bytes:
+    """Parity piece of a number of all pieces, by index."""
+    total = [0] * (len(next(iter(pieces.values()))) // 2)
+    for index, piece in pieces.items():
+        inverse = divisor = index ^ (65535 - number)
+        for _ in range(14):  # x^(2^16 - 2)
+            inverse = times_16(times_16(inverse, inverse), divisor)
+        inverse = times_16(inverse, inverse)
+        assert times_16(inverse, divisor) == 1
+        for at in range(len(total)):
+            total[at] ^= times_16(int.from_bytes(piece[2 * at : 2 * at + 2], "big"), inverse)
+    return b"".join(each.to_bytes(2, "big") for each in total)
+
+
+def times_16(a: int, b: int) -> int:
+    """Product in GF(2^16)."""
+    result = 0
+    while b:
+        result ^= a * (b & 1)
+        a, b = a << 1 ^ (0x1100B if a & 0x8000 else 0), b >> 1
+    return result
 
 
 @dataclass

@@ -24,6 +24,7 @@ from csfnns import Key, Profile, make_profile
 from csfnns.address import CoefficientAddress, LevelAddress, ProjectionAddress, encode
 from csfnns.address.code import draw_distinct
 from csfnns.coding import keyed_order
+from csfnns.coding.erasure import Parity
 from csfnns.coding.layout import _shuffled
 from csfnns.covers import AbstractCovers
 from csfnns.decoders import decode, initialise, make_decoder, robust
@@ -37,6 +38,7 @@ from csfnns.methods.base import context_of
 from csfnns.payloads import header, make_codec, pixels, transform
 from csfnns.payloads import spectral as codec
 from csfnns.payloads.frame import Kind, pack
+from csfnns.payloads.part import Division, Part, encode_part
 from csfnns.payloads.seal import seal, seal_header
 from csfnns.stream import Seed, normal_quantile
 
@@ -133,6 +135,16 @@ def constants() -> dict[str, Any]:
         "LEAST_CORRELATION": pixels.LEAST_CORRELATION,
         "LEAST_IN_SECRET": pixels.LEAST_IN_SECRET,
     }
+
+
+def example_parts() -> list[bytes]:
+    """The text in two parts, and a spare one."""
+    of = Division(NONCE, 2, 3, len(TEXT), hashlib.sha256(TEXT).digest())
+    pieces = [TEXT[: of.piece], TEXT[of.piece :].ljust(of.piece, b"\0")]
+    parity = Parity([0], of.piece)
+    for index, piece in enumerate(pieces):
+        parity.add(index, piece)
+    return [encode_part(Part(of, i, piece)) for i, piece in enumerate([*pieces, parity.piece(0)])]
 
 
 def floats(values: Any) -> list[float]:
@@ -243,6 +255,7 @@ def make_exact() -> dict[str, Any]:
         "check cover, words": csfnns.check_cover(key).fingerprint,
         "frame": frame.hex(),
         "seal": {"header": sealed_header.hex(), "sealed": seal(frame, SEED, sealed_header).hex()},
+        "parts": [part.hex() for part in example_parts()],
         "header": {"height": 640, "width": 480, "mean": [12, 130, 250], "levels": spectrum.ravel().tolist()},
         "header bytes": written.hex(),
         "header places": places.ravel()[:6].tolist(),
@@ -418,6 +431,12 @@ def test_another_program_shuffles_and_unpacks_as_the_documents_say() -> None:
     order = other_program.Stream(SEED.data).order(3, 4)
     assert order == vectors["keyed order of 3 rows and 4 columns"]
     assert other_program.Stream(SEED.data).shuffle(7) == vectors["keyed shuffle of 7"]
+
+
+def test_another_program_joins_parts_as_the_document_says() -> None:
+    parts = [bytes.fromhex(part) for part in stored()["exact"]["parts"]]
+    assert other_program.whole([parts[1], parts[0]]) == TEXT
+    assert other_program.parity({i: part[62:] for i, part in enumerate(parts[:2])}, 0) == parts[2][62:]
 
 
 def network_reader() -> other_program.RobustReader:
