@@ -6,31 +6,35 @@ reveal:  stego → address → nonce; key + nonce → cover, decoder → extract
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from csfnns.covers import AlbumRegister, make_generator, parse_share
 from csfnns.errors import CoverError, PictureError, SearchError, UsageError
 from csfnns.images.io import Picture, read_picture
 from csfnns.images.output import check_output_name
-from csfnns.keys import Key, message_id
+from csfnns.keys import NO_NONCE, Key, message_id
 from csfnns.keys.fingerprint import words
 from csfnns.messages.receive import find, receive
-from csfnns.messages.results import Cover, Decoy, Hidden, Revealed
-from csfnns.messages.send import NO_NONCE, draw_nonce, send
-from csfnns.methods import Direct, Envelope, Jpeg, Method, Robust
+from csfnns.messages.results import Cover, Decoy, Hidden, LongHidden, LongRevealed, Revealed
 from csfnns.payloads.secret import Source
 from csfnns.process import undisturbed
 from csfnns.stream import SEED_BYTES, Seed
 
 if TYPE_CHECKING:
-    from csfnns.methods import Capacity
+    from csfnns.messages.join import Came
+    from csfnns.messages.send import FreshCover
+    from csfnns.methods import Capacity, Method
+    from csfnns.profile import Profile
     from csfnns.search import Progress
 
 LEAST_JPEG = 30.0
 """PSNR in dB of a JPEG file with the most that `capacity` reports."""
+_MOST_FRESH = 64
 _FRAME = 37  # bytes that travel with a file: frame, and a name of 24 letters
 
 Place = str | os.PathLike[str]
@@ -43,21 +47,24 @@ def hide(
     *,
     out: Place | None = None,
     overwrite: bool = False,
+    format: Literal["png", "webp", "jpg"] = "png",
     method: "str | Method | None" = None,
     name: str | None = None,
     resize: int | None = None,
     dated: bool = True,
     covers: Place | None = None,
+    cover: "FreshCover | None" = None,
     progress: "Progress | None" = None,
 ) -> Hidden:
     """Hide a picture, a file or text, or one for each of several receivers, in a fresh cover of the key.
 
     Args:
-        payload: A path, the bytes of a file, `csfnns.text("…")`, an array uint8 (H, W, 3) or a Pillow image; or a mapping
-            from names of receivers to such.
+        payload: A path, the bytes of a file, `csfnns.File(bytes, name)`, `csfnns.text("…")`, an array uint8 (H, W, 3) or
+            a Pillow image; or a mapping from names of receivers to such.
         key: Key of a conversation, of a sender or of a receiver, who answers the sender.
         out: File to write, .png, .webp or .jpg. It appears once the stego has been decoded as every receiver will.
         overwrite: Whether an existing file may be replaced.
+        format: Of the bytes `Hidden.data` where no file is written.
         method: Name or settings of a method: `Trellis(recovered=40)`, `Direct()`, "grain", `Jpeg(quality=90)`,
             `Robust(survive="jpeg:60-95")`, `Paper()`. None: the one with which the payload arrives best
             (methods/select.py); a picture then arrives at about 38 dB and leaves the stego at 56 dB or more.
@@ -65,6 +72,7 @@ def hide(
         resize: Longest side of a picture in pixels, at most.
         dated: Whether to send the time of sending.
         covers: Folder of the album, or folder, file or name of the model, for keys whose covers come from one.
+        cover: One of `fresh_covers`, made for the same receivers; None: a new one.
         progress: Called with the steps done and all steps of a search; returning False cancels it.
 
     Returns:
@@ -74,18 +82,42 @@ def hide(
         CsfnnsError: UsageError, PictureError, KeyFileError, CoverError, CapacityError, SearchError or Cancelled. Then
             there is no file.
     """
+    from csfnns.messages.send import send
+
     return send(
         payload,
         key,
         out=out,
         overwrite=overwrite,
+        suffix="" if format == "png" else f".{format}",
         method=method,
         name=name,
         resize=resize,
         dated=dated,
         covers=covers,
+        cover=cover,
         progress=progress,
     )
+
+
+@undisturbed(CoverError)
+def fresh_covers(
+    key: Key, count: int, *, receivers: Sequence[str] = (), covers: Place | None = None
+) -> "list[FreshCover]":
+    """Covers to choose from for one message, which `hide(…, cover=…)` then uses; 1 to 64.
+
+    `receivers` are those of the message, all by default. Each picture is made when it is first looked at. Raises
+    UsageError, for the key of an album too: its pictures are few, and each that is shown would be lost. Raises CoverError.
+    """
+    if not 1 <= count <= _MOST_FRESH:
+        raise UsageError(f"count must be in 1…{_MOST_FRESH}, got {count}.", "8 are enough to choose from.")
+    if key.profile.generator == "folder":
+        raise UsageError("The covers of an album cannot be chosen.", "Hide without a cover: one is drawn.")
+    generator = make_generator(key.profile, covers)
+    route = key.route(receivers or key.names)
+    from csfnns.messages.send import FreshCover, draw_nonce
+
+    return [FreshCover(route.link, draw_nonce(key, route, generator, b""), generator) for _ in range(count)]
 
 
 @undisturbed(PictureError)
@@ -115,6 +147,101 @@ def reveal(
 
 
 @undisturbed(SearchError)
+def hide_long(
+    path: Place,
+    key: Key,
+    out: Place,
+    *,
+    spare: int = 2,
+    receiver: str | None = None,
+    format: Literal["png", "webp", "jpg"] = "png",
+    method: "str | Method | None" = None,
+    name: str | None = None,
+    overwrite: bool = False,
+    dated: bool = True,
+    covers: Place | None = None,
+    progress: "Progress | None" = None,
+) -> LongHidden:
+    """Hide a file in as many pictures as it needs, each in a fresh cover, which `reveal_long` puts together again.
+
+    The pictures are FOLDER-0001.png and so on in `out`, where FOLDER is its name; it is made if it is not there. Each
+    holds what leaves it at 56 dB with the method "direct". The file is read twice, and memory holds `spare` + 1 parts.
+
+    Args:
+        path: File to hide, of any length. It is not compressed: a .zip needs fewer pictures.
+        spare: Pictures that may be lost, whichever they are: so many more are made.
+        receiver: Who gets it; None: the only one of the key.
+        method: One for bytes, as in `hide`.
+        progress: Called with the pictures done and all pictures; returning False cancels it.
+
+    The others are those of `hide`. Where it fails, there is no picture of it.
+
+    Raises:
+        CsfnnsError: as `hide` does; CapacityError also for more than 65,535 pictures.
+    """
+    from csfnns.messages.split import Splitter, send_long
+
+    suffix = f".{format}"
+    splitter = partial(
+        Splitter,
+        key,
+        receiver=receiver,
+        method=method,
+        suffix=suffix,
+        covers=covers,
+        name=name or Path(path).name,
+        dated=dated,
+    )
+    return send_long(
+        Path(path), Path(out), splitter, spare=spare, suffix=suffix, overwrite=overwrite, progress=progress
+    )
+
+
+@undisturbed(PictureError)
+def reveal_long(
+    pictures: "Place | Iterable[Source]",
+    key: Key,
+    out: Place,
+    *,
+    receiver: str | None = None,
+    covers: Place | None = None,
+    denoise: bool | None = None,
+    overwrite: bool = False,
+    each: "Callable[[Source, Came], object]" = lambda picture, came: None,
+) -> list[LongRevealed]:
+    """Reveal what `hide_long` hid: every file of which there are parts among the pictures, in any order.
+
+    Args:
+        pictures: Folder of pictures, or pictures as of `reveal`.
+        out: Folder, in which a file gets its sender's name and replaces nothing; or the path of the file.
+        overwrite: Whether a file that `out` names may be replaced.
+        each: Called with each picture, and what came of it: a `Revealed` that is no part, a part, or the error.
+
+    The others are those of `reveal`. Parts wait on disk, in `out`: memory holds one of them.
+
+    Returns:
+        A result for each file, also for those that could not be restored.
+
+    Raises:
+        CsfnnsError: UsageError, PictureError and CoverError; those of single pictures go to `each`.
+    """
+    from csfnns.messages.join import pictures_in, receive_long
+
+    if isinstance(pictures, str | os.PathLike):
+        pictures = pictures_in(Path(pictures))
+    return receive_long(
+        pictures,
+        key,
+        Path(out),
+        receiver=receiver,
+        covers=covers,
+        denoise=denoise,
+        overwrite=overwrite,
+        each=each,
+    )
+
+
+@undisturbed(SearchError)
 def capacity(
     key: Key,
     psnr: Sequence[float] = (50, 55, 60, 65),
@@ -128,7 +255,7 @@ def capacity(
     Of a JPEG file, the PSNR is that against the same file without a message, and the most leaves 30 dB. Raises
     CoverError, and UsageError for other methods.
     """
-    from csfnns.methods import METHODS
+    from csfnns.methods import METHODS, Direct, Jpeg
 
     bound: Any = METHODS.make(method) if isinstance(method, str) else method
     if not isinstance(bound, Direct | Jpeg):
@@ -154,6 +281,8 @@ def capacity_surviving(
     a little. Raises CoverError, UsageError for another profile, and Cancelled.
     """
     texts = survive if isinstance(survive, str) else tuple(survive)
+    from csfnns.methods import Robust
+
     method = Robust(key.profile, survive=texts, device=device)
     return _net(method.capacity(check_cover(key, covers=covers).picture, progress=progress))
 
@@ -203,7 +332,10 @@ def make_decoy(
     Without the key, it cannot be told from what `hide` makes with the method "grain" (docs/grain.md). Raises UsageError,
     PictureError and CoverError.
     """
-    path = None if out is None else check_output_name(out, overwrite=overwrite)
+    from csfnns.messages.send import draw_nonce
+    from csfnns.methods import Direct, Envelope
+
+    path = None if out is None else check_output_name(out, overwrite=overwrite, inputs=[covers or ""])
     generator = make_generator(key.profile, covers)
     route = key.route(key.names)
     nonce = draw_nonce(key, route, generator, b"")
@@ -214,6 +346,19 @@ def make_decoy(
     if path is not None:
         decoy.save(path, overwrite=overwrite)
     return decoy
+
+
+def check_profile(profile: "Profile") -> None:
+    """Raise UsageError for covers too small for what the profile carries, and CapacityError for any picture."""
+    from csfnns.methods.robust import LEAST_SIDE
+    from csfnns.payloads import make_codec
+
+    if profile.decoder == "robust" and min(profile.width, profile.height) < LEAST_SIDE:
+        size = f"{profile.width}x{profile.height}"
+        hint = "In smaller ones the address takes too much from the message."
+        raise UsageError(f"size must be at least {LEAST_SIDE}x{LEAST_SIDE} with profile robust, got {size}.", hint)
+    if profile.is_network:
+        make_codec(profile, Seed(bytes(SEED_BYTES)))
 
 
 def share_album(key: Key, share: str) -> None:
@@ -229,6 +374,8 @@ def share_album(key: Key, share: str) -> None:
 @undisturbed(PictureError)
 def add_grain(source: Source) -> Picture:
     """Any picture with fresh grain, distributed as that of decoys (docs/grain.md). Raises PictureError."""
+    from csfnns.methods import Direct
+
     return Direct("grain").decoy(read_picture(source), Seed(os.urandom(SEED_BYTES)))  # type: ignore[arg-type]
 
 

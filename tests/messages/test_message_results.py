@@ -21,7 +21,8 @@ from csfnns import (
     reveal,
     text,
 )
-from csfnns.images.io import Picture, picture_suffixes, read_picture
+from csfnns.images.header import picture_suffixes
+from csfnns.images.io import Picture, read_picture
 from csfnns.images.metrics import psnr
 from csfnns.messages.results import KindName
 from csfnns.stream import Seed
@@ -69,7 +70,7 @@ def png(picture: Picture) -> bytes:
         ("../../.ssh/authorized_keys", "authorized_keys"),
         ("C:\\Windows\\system.ini", "system.ini"),
         ("con.txt", "_con.txt"),
-        ("gpj.\u202efdp.exe", "gpj.fdp.exe"),
+        ("gpj.\u202efdp.exe", "gpj.fdp.exe.bin"),
         ("..", None),
         (None, None),
     ],
@@ -88,11 +89,11 @@ def test_a_folder_gets_the_file_under_a_safe_name(
 def test_saving_replaces_no_file_without_overwrite(file: Hidden, key: Key, tmp_path: Path) -> None:
     found, path = reveal(file, key), tmp_path / "report.pdf"
     path.write_bytes(b"precious")
-    for place in (path, tmp_path):
+    for place, overwrite in ((path, False), (tmp_path, False), (tmp_path, True)):  # the sender's name replaces nothing
         with pytest.raises(PictureError, match="already exists"):
-            found.save(place)
+            found.save(place, overwrite=overwrite)
     assert path.read_bytes() == b"precious"
-    assert found.save(tmp_path, overwrite=True) == path
+    assert found.save(path, overwrite=True) == path
     assert path.read_bytes() == CONTENT
     with pytest.raises(PictureError):
         found.save(tmp_path / "nowhere" / "report.pdf")

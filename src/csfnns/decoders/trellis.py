@@ -84,7 +84,8 @@ class Level:
     @property
     def piece_of(self) -> I32:
         """Piece in which each coefficient is due, (n,)."""
-        return (np.searchsorted(self.starts, self.due, side="left") - 1).astype(np.int32)
+        ends = np.searchsorted(self.due, self.starts, side="right")
+        return np.repeat(np.arange(self.pieces, dtype=np.int32), np.diff(ends))
 
     def states(self, delta: I8, states: int) -> I64:
         """Return the state that each coefficient reads, (n,), for changes (size,)."""

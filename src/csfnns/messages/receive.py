@@ -9,13 +9,15 @@ from csfnns.errors import CapacityError, CoverError, DamagedError, NoMessageErro
 from csfnns.images.io import restore
 from csfnns.images.jpeg_file import INSTALL, has_jpeglib
 from csfnns.keys import Key, message_id
-from csfnns.messages.results import Hidden, Revealed, time_of
+from csfnns.messages.results import Hidden, Revealed, RevealedPart, time_of
 from csfnns.messages.stego import Found, Stego, find_address
-from csfnns.methods import Direct, Envelope, Jpeg, Paper, ReceiverSeeds, Robust, Trellis
-from csfnns.payloads.frame import safe_name, unpack
+from csfnns.methods.base import Envelope, ReceiverSeeds
+from csfnns.payloads.frame import Kind, safe_name, unpack
+from csfnns.payloads.part import decode_part
 from csfnns.profile import Profile
 
 if TYPE_CHECKING:
+    from csfnns.covers import CoverGenerator
     from csfnns.payloads.base import Decoded
 
 
@@ -29,13 +31,29 @@ def receive(
 ) -> Revealed:
     """Reveal a message as `csfnns.reveal` describes."""
     found = find(source, key)
+    generator = make_generator(key.profile, covers)
+    revealed = receive_found(found, key, generator, receiver=receiver, denoise=denoise)
+    if isinstance(revealed, RevealedPart):
+        hint = "Reveal it with the other parts: csfnns reveal FOLDER, or csfnns.reveal_long."
+        raise UsageError(f"This picture holds {revealed.title}.", hint)
+    return revealed
+
+
+def receive_found(
+    found: Found,
+    key: Key,
+    generator: "CoverGenerator",
+    *,
+    receiver: str | None,
+    denoise: bool | None,
+) -> Revealed | RevealedPart:
+    """Reveal a message, or a part of a file, whose address was found. Raises CsfnnsError as `csfnns.reveal` does."""
     readers = found.route.readers
     if receiver is not None and receiver not in readers:
         raise UsageError(
             f"This message is not for {receiver!r}.",
             f"With this key, it can be read as: {', '.join(readers)}.",
         )
-    generator = make_generator(key.profile, covers)
     if isinstance(generator, FolderCovers):
         with contextlib.suppress(CoverError):  # reading must not depend on the register
             AlbumRegister().mark(key.id, generator.index(found.route.link.cover_seed(found.nonce)))
@@ -52,7 +70,8 @@ def receive(
 
 def find(source: Any, key: Key) -> Found:
     """Address in a stego. Raises NoMessageError, which names the likely cause, and PictureError."""
-    stego = Stego(source.data if isinstance(source, Hidden) else source)
+    own = isinstance(source, Hidden)
+    stego = Stego(source.data if own else source, own=own)
     found = find_address(stego, key)
     if found is None:
         raise _not_found(stego, key.profile)
@@ -76,6 +95,8 @@ def _extract(found: Found, name: str, profile: Profile, cover: Any) -> "tuple[An
 
 def _methods(found: Found, profile: Profile) -> list[Any]:
     """Methods by which the message can have been hidden, those with a check value first."""
+    from csfnns.methods import Direct, Jpeg, Paper, Robust, Trellis
+
     if found.carrier == "coefficients":
         return [Jpeg()]
     if found.carrier == "projections":
@@ -86,14 +107,16 @@ def _methods(found: Found, profile: Profile) -> list[Any]:
 
 def _revealed(
     method: Any, payload: "bytes | Decoded", found: Found, name: str, profile: Profile, denoise: bool | None
-) -> Revealed:
+) -> Revealed | RevealedPart:
     about: dict[str, Any] = {"id": message_id(found.route.link, found.nonce), "receiver": name}
     about["author"] = found.route.author
     if isinstance(payload, bytes):
         file = unpack(payload)
+        if file.kind is Kind.PART:
+            return RevealedPart(decode_part(file.content), file.name, sent=time_of(file.sent), **about)
         kind: Any = file.kind.name.lower()
         return Revealed(kind, file.content, None, file.name, sent=time_of(file.sent), **about)
-    denoised = not isinstance(method, Trellis) and _should_denoise(profile, denoise)
+    denoised = method.name != "trellis" and _should_denoise(profile, denoise)
     pixels = payload.grid
     if denoised:
         from csfnns.images.denoise import denoise as without_noise
@@ -131,7 +154,7 @@ def _not_found(stego: Stego, profile: Profile) -> NoMessageError:
             f" this key's pictures have {profile.width}x{profile.height}."
         )
         hint = "Ask for the file as it was written, sent as a file or document"
-    elif stego.jpeg is not None and not robust:
+    elif stego.is_jpeg and not robust:
         reason = "This picture is not for this key, or was recompressed as a JPEG on its way."
         hint = "Ask for the file as it was written, sent as a file or document: chat apps recompress pictures"
         if not has_jpeglib():

@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from csfnns.errors import PictureError
-from csfnns.images.io import PICTURE_SUFFIXES, Picture, frames, picture_suffixes, read_picture
+from csfnns.images.header import PICTURE_SUFFIXES, picture_suffixes
+from csfnns.images.io import Picture
 from csfnns.images.jpeg_file import is_jpeg
 from csfnns.images.metrics import Figures
-from csfnns.images.output import JPEG, check_output_name, encode_picture, write_atomically, write_picture
+from csfnns.images.output import JPEG, check_output_name, check_place, encode_picture, write_atomically, write_picture
+from csfnns.images.sandbox import count_frames, read_shown
 from csfnns.methods.base import Form
+from csfnns.payloads.frame import inert_name
 
 if TYPE_CHECKING:
+    from csfnns.errors import CsfnnsError
     from csfnns.payloads.frame import File
+    from csfnns.payloads.part import Part
 
-KindName = Literal["picture", "file", "text"]
+KindName = Literal["picture", "file", "text", "part"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -122,7 +127,7 @@ class Revealed:
         if self.pixels is not None:
             return self.pixels
         assert self.content is not None
-        return read_picture(self.content)
+        return read_shown(self.content, "The picture").picture
 
     @property
     def text(self) -> str:
@@ -133,21 +138,27 @@ class Revealed:
 
     @property
     def file_name(self) -> str:
-        """Name of the file in a folder: the one that was sent, or one made from the message's id."""
-        if self.content is None:
-            return self.name or f"message-{self.id}.png"
-        formats = picture_suffixes(self.content)
+        """Name of the file in a folder: the one that was sent, or one made from the message's id.
+
+        A name that a system runs when it is opened ends in .bin.
+        """
+        formats = picture_suffixes(self.content) if self.content is not None else (".png",)
         suffix = formats[0] if formats else ".txt" if self.kind == "text" else ".bin"
-        name = Path(self.name or f"message-{self.id}{suffix}")
-        return str(name if _is_own_suffix(name, formats) else name.with_suffix(suffix))
+        return own_name(self.name or f"message-{self.id}{suffix}", formats, suffix)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write to a file, or into a folder as `file_name`; return the path. Raises PictureError.
 
-        A picture is converted if the path ends in .png, .webp or .jpg (of quality 95) and that is not its format.
+        The sender's name replaces nothing: `overwrite` is for a path that names the file. A picture is converted if the
+        path ends in .png, .webp or .jpg (of quality 95) and that is not its format.
         Everything else is written byte for byte, and never under the suffix of a picture's format that is not its own.
         """
-        path = Path(path) / self.file_name if os.path.isdir(path) else Path(path)
+        path = Path(path)
+        if path.is_dir():
+            path, overwrite = path / self.file_name, False
+            if os.path.lexists(path):
+                raise PictureError(f"{path} already exists.", "Name another file or folder: -o FILE.")
+        check_place(path, overwrite=overwrite)
         suffix = path.suffix.lower()
         if self.is_converted(path):
             data = encode_picture(self.picture, suffix)
@@ -155,12 +166,12 @@ class Revealed:
             data = encode_picture(self.picture, check_output_name(path, overwrite=overwrite).suffix.lower())
         else:
             formats = picture_suffixes(self.content)
-            if not _is_own_suffix(path, formats):
+            if not is_own_suffix(path, formats):
                 what = f"a {formats[0]} picture" if formats else "no picture"
                 hint = f"Name the file {formats[0] if formats else Path(self.file_name).suffix}."
                 raise PictureError(f"What was sent is {what}, and cannot be saved as {suffix}.", hint)
             data = self.content
-        write_atomically(data, path, overwrite=overwrite)
+        write_atomically(data, path, overwrite=overwrite, from_elsewhere=data is self.content)
         return path
 
     def is_converted(self, path: str | os.PathLike[str]) -> bool:
@@ -170,7 +181,9 @@ class Revealed:
             return suffix in JPEG
         formats = picture_suffixes(self.content)
         convertible = suffix in (".png", ".webp", *JPEG) and suffix not in formats
-        return convertible and bool(formats) and (self.kind == "picture" or frames(self.content) == 1)
+        return (
+            convertible and bool(formats) and (self.kind == "picture" or count_frames(self.content, "The picture") == 1)
+        )
 
     def __repr__(self) -> str:
         if self.pixels is not None:
@@ -181,6 +194,67 @@ class Revealed:
 
     def _repr_png_(self) -> bytes | None:
         return encode_picture(self.picture, ".png") if self.kind == "picture" else None
+
+
+@dataclass(frozen=True, slots=True)
+class LongHidden:
+    """A file in several pictures."""
+
+    pictures: tuple[Path, ...]
+    """Files that were written, the spare ones last."""
+    spare: int
+    """Pictures that may be missing, whichever they are."""
+    length: int
+    """Of the file in bytes."""
+    method: str
+    """Name of the method."""
+    least_psnr: float
+    """PSNR in dB of the stego that differs most from its cover."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevealedPart:
+    """What a stego holds that is one of several with a file."""
+
+    part: "Part"
+    name: str | None
+    """File name that the sender gave, made safe to join to a folder."""
+    id: str
+    """Name of the message in words."""
+    receiver: str
+    author: str | None
+    sent: datetime | None
+
+    @property
+    def title(self) -> str:
+        """Such as "part 3 of 12 of big.zip"."""
+        return f"part {self.part.number + 1} of {self.part.of.parts} of {self.name or 'a file'}"
+
+
+@dataclass(frozen=True, slots=True)
+class LongRevealed:
+    """A file from several pictures, whole or not at all."""
+
+    path: Path | None
+    """File that was written; None where it could not be."""
+    error: "CsfnnsError | None"
+    """Why not: too many parts are missing, or the file cannot be written."""
+    name: str | None
+    """File name that the sender gave, made safe to join to a folder."""
+    length: int
+    """Of the file in bytes."""
+    parts: int
+    """Pictures that the sender made."""
+    needed: int
+    """Pictures that restore the file, whichever they are."""
+    missing: tuple[int, ...]
+    """Numbers of the pictures that were not there or held nothing any more, from 1."""
+    receiver: str
+    """Name of the receiver."""
+    author: str | None
+    """"sender" or the receiver who answered; None in a conversation, where either end may have written."""
+    sent: datetime | None
+    """Time of sending in UTC, as the sender states it."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -219,7 +293,13 @@ class Cover:
         return encode_picture(self.picture, ".png")
 
 
-def _is_own_suffix(path: Path, formats: tuple[str, ...]) -> bool:
+def own_name(name: str, formats: tuple[str, ...], suffix: str) -> str:
+    """A name that does not run, with this suffix where its own would say that it is a picture in another format."""
+    path = Path(name)
+    return inert_name(str(path if is_own_suffix(path, formats) else path.with_suffix(suffix)))
+
+
+def is_own_suffix(path: Path, formats: tuple[str, ...]) -> bool:
     """Whether a name does not say that a file in one of these formats is a picture in another."""
     suffix = path.suffix.lower()
     return suffix not in PICTURE_SUFFIXES or suffix in formats

@@ -3,21 +3,24 @@
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from csfnns.address import make_nonce
 from csfnns.covers import AlbumRegister, FolderCovers, choose_nonce, make_generator
-from csfnns.errors import CapacityError, NoMessageError, SearchError, UsageError
+from csfnns.errors import CapacityError, CoverError, NoMessageError, SearchError, UsageError
 from csfnns.images.io import Picture, fit, read_picture
 from csfnns.images.jpeg_file import write_coefficients
 from csfnns.images.metrics import Figures, compare, psnr
 from csfnns.images.output import JPEG, check_output_name, encode_picture, write_atomically
-from csfnns.keys import Key, Route, message_id
+from csfnns.keys import NO_NONCE, Key, Link, Route, message_id
 from csfnns.messages.results import Arrival, Hidden
 from csfnns.messages.stego import Stego, read_nonce
 from csfnns.methods import Direct, Envelope, ReceiverSeeds, Trellis
@@ -31,7 +34,10 @@ from csfnns.methods.select import (
     largest_side,
     plans,
 )
+from csfnns.payloads.frame import Kind
 from csfnns.payloads.secret import read_secret
+from csfnns.profile import Profile
+from csfnns.stream import Seed
 
 if TYPE_CHECKING:
     from csfnns.covers import CoverGenerator
@@ -39,9 +45,8 @@ if TYPE_CHECKING:
     from csfnns.payloads.secret import Secret
     from csfnns.search import Progress
 
-_DRAWS = 4  # covers to try, at most: in a few, what a robust message must survive loses the address
-NO_NONCE = bytes(16)
-"""Nonce of the check cover, which no message has."""
+DRAWS = 4
+"""Covers to try, at most: in a few, what a robust message must survive loses the address."""
 
 
 def send(
@@ -50,11 +55,13 @@ def send(
     *,
     out: str | os.PathLike[str] | None,
     overwrite: bool,
+    suffix: str,
     method: Any,
     name: str | None,
     resize: int | None,
     dated: bool,
     covers: str | os.PathLike[str] | None,
+    cover: "FreshCover | None",
     progress: "Progress | None",
 ) -> Hidden:
     """Hide a payload as `csfnns.hide` describes."""
@@ -62,10 +69,10 @@ def send(
     if not sources:
         raise UsageError("payload must have something for at least one receiver.", f"Names: {', '.join(key.names)}.")
     route = key.route([each for each in sources if each is not None])
-    suffix = "" if out is None else Path(out).suffix.lower()
     if out is not None:
-        files = [each for each in sources.values() if isinstance(each, str | os.PathLike)]
-        check_output_name(out, overwrite=overwrite, inputs=files, jpeg=suffix in JPEG)
+        suffix = Path(out).suffix.lower()
+        files = [each for each in sources.values() if isinstance(each, str | os.PathLike) and os.path.isfile(each)]
+        check_output_name(out, overwrite=overwrite, inputs=[*files, covers or ""], jpeg=suffix in JPEG)
     sent = int(time.time()) if dated else 0
     secrets = {
         receiver or next(iter(route.readers)): read_secret(each, name=name, resize=resize, sent=sent)
@@ -74,11 +81,115 @@ def send(
     request = Request(secrets, key.profile, suffix, method)
     chosen = choose_method(request)
     check_room(chosen, request)
-    message = Message(key, route, request, chosen, sent, make_generator(key.profile, covers), progress)
-    hidden = message.send()
-    if out is not None:
-        write_atomically(hidden.data, Path(out), overwrite=overwrite)
+    draws: Iterable[MessageSeeds]
+    generator: Callable[[Seed], Picture]
+    if cover is None:
+        generator = make_generator(key.profile, covers)
+        draws = draw_seeds(key, route, generator, digest_of(secrets))
+    else:
+        draws, generator = [MessageSeeds.of(key, route, cover.nonce)], lambda seed: cover.picture
+    with nullcontext() if cover is None else cover.used_on(route.link):
+        hidden = Message(draws, generator, request, chosen, sent, progress).send()
+        if out is not None:
+            write_atomically(hidden.data, Path(out), overwrite=overwrite)
     return hidden
+
+
+def send_with(
+    seeds: "Sequence[MessageSeeds]",
+    secret: "Secret",
+    *,
+    suffix: str,
+    method: Any,
+    sent: int,
+    covers: str | os.PathLike[str] | None,
+) -> Hidden:
+    """Hide a secret for the only receiver of these seeds, without the key that they come from.
+
+    The first of the seeds is used with whose cover the message arrives. Raises CsfnnsError, as `csfnns.hide` does.
+    """
+    profile, (receiver,) = seeds[0].profile, seeds[0].readers
+    request = Request({receiver: secret}, profile, suffix, method)
+    chosen = choose_method(request)
+    check_room(chosen, request)
+    return Message(seeds, make_generator(profile, covers), request, chosen, sent).send()
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSeeds:
+    """What one message needs of a key. No cover and no decoder of another message follows from it."""
+
+    profile: Profile
+    nonce: bytes
+    address: Seed
+    """Address key of the link: it finds, and reads nothing of, the other messages on it."""
+    cover: Seed
+    readers: dict[str, ReceiverSeeds]
+    shares: int
+    """Receivers that the key has."""
+    id: str
+    """Name of the message."""
+
+    @classmethod
+    def of(cls, key: Key, route: Route, nonce: bytes) -> Self:
+        """Seeds of the message with that nonce."""
+        readers = {
+            name: ReceiverSeeds(link.decoder_seed(nonce), link.header_seed(nonce))
+            for name, link in route.readers.items()
+        }
+        link = route.link
+        identity = message_id(link, nonce)
+        return cls(key.profile, nonce, link.address_key(), link.cover_seed(nonce), readers, len(key.names), identity)
+
+
+def draw_seeds(key: Key, route: Route, generator: "CoverGenerator", digest: bytes) -> Iterator[MessageSeeds]:
+    """Seeds of a new message, and in case its cover loses the address, of some more. Raises CoverError."""
+    for _ in range(DRAWS):
+        yield MessageSeeds.of(key, route, draw_nonce(key, route, generator, digest))
+
+
+class FreshCover:
+    """Cover of one message that is not hidden yet, from `csfnns.fresh_covers`.
+
+    Its nonce was drawn before the secret was known. It carries one message at most.
+    """
+
+    def __init__(self, link: Link, nonce: bytes, generator: "CoverGenerator") -> None:
+        self._link, self._generator = link, generator
+        self._lock, self._used = Lock(), False
+        self.nonce = nonce
+
+    @cached_property
+    def picture(self) -> Picture:
+        """uint8 (H, W, 3), made when it is first looked at. Raises CoverError."""
+        return self._generator(self._link.cover_seed(self.nonce))
+
+    def forget(self) -> None:
+        """Drop the picture from memory; it is made again when it is next looked at."""
+        self.__dict__.pop("picture", None)
+
+    @contextmanager
+    def used_on(self, link: Link) -> Iterator[None]:
+        """Use it for a message on a link; where that fails, it is fresh again.
+
+        Raises UsageError for a second message, and for one of another key or to other receivers.
+        """
+        if link != self._link:
+            reason = "This cover was made with another key, or for other receivers."
+            raise UsageError(reason, "Make fresh covers for this message.")
+        with self._lock:
+            if self._used:
+                reason = "This cover has carried a message already."
+                raise UsageError(reason, "Choose another: two messages on one cover give both away.")
+            self._used = True
+        try:
+            yield
+        except BaseException:
+            self._used = False
+            raise
+
+    def __repr__(self) -> str:
+        return f"FreshCover(used={self._used})"
 
 
 class Message:
@@ -86,39 +197,33 @@ class Message:
 
     def __init__(
         self,
-        key: Key,
-        route: Route,
+        draws: Iterable[MessageSeeds],
+        generator: Callable[[Seed], Picture],
         request: Request,
         method: Any,
         sent: int,
-        generator: "CoverGenerator",
-        progress: "Progress | None",
+        progress: "Progress | None" = None,
     ) -> None:
-        self._profile, self._route, self._request, self._progress = key.profile, route, request, progress
-        digest = hashlib.sha256()
-        for name, each in request.secrets.items():  # all that is sealed: a nonce must not meet two contents
-            digest.update(hashlib.sha256(f"{name}/{each.name}/{each.kind}/{each.sent}".encode()).digest())
-            digest.update(hashlib.sha256(_bytes_of(each)).digest())
-        for _ in range(_DRAWS):
-            nonce = draw_nonce(key, route, generator, digest.digest())
-            self._envelope = Envelope(route.link.address_key(), nonce, sent, len(key.names))
-            self._cover = generator(route.link.cover_seed(nonce))
+        self._method, self._request, self._progress = method, request, progress
+        count = 0
+        for seeds in draws:
+            self._seeds, count = seeds, count + 1
+            self._envelope = Envelope(seeds.address, seeds.nonce, sent, seeds.shares)
+            self._cover = generator(seeds.cover)
             if method.name != "robust" or method.address_survives(self._cover, self._envelope):
                 break
-        self._nonce = nonce
-        self._method = method
-        self._seeds = {
-            name: ReceiverSeeds(link.decoder_seed(nonce), link.header_seed(nonce))
-            for name, link in route.readers.items()
-        }
-        names = {self._seeds[name]: Path(each.name).stem for name, each in request.secrets.items() if each.name}
+        else:
+            if count == 1:
+                reason = f"The address of a message in this cover does not survive {method.channel}."
+                raise CoverError(reason, "Choose another cover.")
+        names = {self._seeds.readers[name]: Path(each.name).stem for name, each in request.secrets.items() if each.name}
         self._envelope = replace(self._envelope, names=names)
 
     def send(self) -> Hidden:
         """Hide everything. Raises CapacityError, SearchError and Cancelled."""
         refused: CapacityError | None = None
         for plan in plans(self._method, self._request, self._cover):
-            payloads = {self._seeds[name]: each.payload for name, each in plan.prepared.items()}
+            payloads = {self._seeds.readers[name]: each.payload for name, each in plan.prepared.items()}
             try:
                 stego = plan.method.embed(self._cover, payloads, envelope=self._envelope, progress=self._progress)
             except CapacityError as error:
@@ -130,7 +235,7 @@ class Message:
 
     def _check(self, plan: Plan, data: bytes) -> Hidden:
         """Read the file as every receiver will. Raises SearchError."""
-        method, stego = plan.method, Stego(data)
+        method, stego = plan.method, Stego(data, own=True)
         self._check_address(stego, method, "")
         receivers = {name: self._arrival(method, stego, name, each) for name, each in plan.prepared.items()}
         survives: dict[str, dict[str, Figures | None]] = {}
@@ -141,14 +246,14 @@ class Message:
                 name: self._figures(method, self._extract(method, arrived, name, each), name, each, f" after {case}")
                 for name, each in plan.prepared.items()
             }
-        figures = compare(self._plain(method), stego.picture)
-        identity = message_id(self._route.link, self._nonce)
+        brief = any(each.kind is Kind.PART for each in self._request.secrets.values())
+        figures = compare(self._plain(method), stego.picture, brief=brief)
         warnings = tuple(_warnings(plan.prepared))
-        return Hidden(stego.picture, method.name, identity, figures, receivers, survives, data, warnings)
+        return Hidden(stego.picture, method.name, self._seeds.id, figures, receivers, survives, data, warnings)
 
     def _check_address(self, stego: Stego, method: Any, where: str) -> None:
-        found = read_nonce(stego, self._profile, self._envelope.key, method.carrier)
-        if found is None or found[0] != self._nonce:
+        found = read_nonce(stego, self._seeds.profile, self._envelope.key, method.carrier)
+        if found is None or found[0] != self._seeds.nonce:
             hint = "Try again: another message has another cover."
             raise SearchError(f"The receiver could not find the message{where}.", hint)
 
@@ -202,7 +307,7 @@ class Message:
             method = Direct()  # as bytes go beside pictures
         try:
             content = stego.coefficients if method.carrier == "coefficients" else stego.picture
-            return method.extract(content, self._cover, self._seeds[name], envelope=self._envelope)
+            return method.extract(content, self._cover, self._seeds.readers[name], envelope=self._envelope)
         except NoMessageError:
             return None
 
@@ -248,6 +353,16 @@ def _warnings(prepared: Mapping[str, Prepared]) -> Iterator[str]:
     for name, each in prepared.items():
         if each.secret.lost and (each.file is None or each.file.content != each.secret.content):
             yield f"{each.secret.lost}" if len(prepared) == 1 else f"{name}: {each.secret.lost}"
+
+
+def digest_of(secrets: Mapping[str, "Secret"]) -> bytes:
+    """Of all that is sealed: a nonce must not meet two contents."""
+    digest = hashlib.sha256()
+    for name, each in secrets.items():
+        about = f"{name}/{each.name}/{each.kind}/{each.sent}".encode(errors="surrogatepass")  # names need not be UTF-8
+        digest.update(hashlib.sha256(about).digest())
+        digest.update(hashlib.sha256(_bytes_of(each)).digest())
+    return digest.digest()
 
 
 def _bytes_of(secret: "Secret") -> bytes:

@@ -314,7 +314,7 @@ def _find_header(layout: Layout, delta: Changes, seed: Seed) -> tuple[bytes, int
         except DamagedError:
             continue
         except NoMessageError as error:
-            reason = error
+            reason = error.with_traceback(None)  # else it keeps this call's arrays until the next garbage collection
             continue
         return header, home
     raise reason or NoMessageError("This picture was changed all over.", "Use the picture as it was sent.")

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
 from csfnns.images.io import Picture
 from csfnns.payloads.base import Decoded
-from csfnns.search import Progress
 from csfnns.stream import Seed
+
+if TYPE_CHECKING:
+    from csfnns.search import Progress
 
 Carrier = Literal["levels", "coefficients", "projections"]
 """Where a stego carries the address: levels of a lossless picture, coefficients of a JPEG file, or low frequencies."""
@@ -55,7 +57,7 @@ class Scheme(Protocol):
         ...
 
     def embed(
-        self, cover: Picture, secrets: Mapping[ReceiverSeeds, Picture], *, progress: Progress | None = None
+        self, cover: Picture, secrets: Mapping[ReceiverSeeds, Picture], *, progress: "Progress | None" = None
     ) -> Picture:
         """Stego of the cover, uint8 (H, W, 3), with one secret of any size for each receiver.
 
@@ -86,7 +88,7 @@ class Method(Protocol):
         payloads: Mapping[ReceiverSeeds, Any],
         *,
         envelope: Envelope | None = None,
-        progress: Progress | None = None,
+        progress: "Progress | None" = None,
     ) -> Any:
         """Stego with a payload for each receiver, and with the address of `envelope` unless that is None.
 

@@ -131,3 +131,8 @@ class Direct:
     def _grain(self, cover: Picture, seed: Seed) -> I8:
         stream = seed.derive("csfnns/2/direct/grain").stream()
         return grain_delta(cover, Fraction(str(self.sigma)), stream)
+
+
+def grain() -> Direct:
+    """Direct coding as grain, which decoys have too."""
+    return Direct("grain")

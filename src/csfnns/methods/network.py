@@ -90,7 +90,7 @@ class CsFnns:
         jobs = [[self._job(seeds, secret, sent) for seeds, secret in each.items()] for each in secrets]
 
         def terms_of(i: int) -> "list[Weighted]":
-            terms = [Weighted(Distortion(), 1.0)]
+            terms = [Weighted(Distortion(received=search.received_distortion), 1.0)]
             for receivers in zip(*jobs, strict=True):
                 terms.append(Weighted(self._recovery(receivers, i), search.beta, grows=True))
             if self.detectors and search.gamma:

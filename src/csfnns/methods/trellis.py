@@ -37,7 +37,7 @@ from csfnns.methods._trellis_sender import (
 )
 from csfnns.methods.base import Carrier, Envelope, ReceiverSeeds
 from csfnns.payloads.base import Decoded
-from csfnns.payloads.blocks import MOST_WATER
+from csfnns.payloads.blocks import MOST_WATER, Analysis
 from csfnns.profile import Profile
 from csfnns.search import Progress, viterbi
 
@@ -57,6 +57,8 @@ class Forecast:
     """PSNR in dB."""
     clear: bool
     """Whether that reaches the target."""
+    stego: float = math.inf
+    """PSNR of the stego in dB."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,11 @@ class Trellis:
         if not 1 <= len(secrets) <= PARTITIONS:
             raise UsageError(f"A cover has room for 1 to {PARTITIONS} receivers, got {len(secrets)}.")
 
-    def forecast(self, places: int, secret: Picture) -> Forecast:
+    def forecast(self, places: int, secret: Picture | Analysis) -> Forecast:
         """Estimate, without a search and within about half a dB, how a secret arrives in `places` sub-pixels."""
-        analysis, quality = analyse_for(secret, places), self.quality
-        tables = len(analysis.model(MOST_WATER // 2).to_bytes())
-        header = HEAD_PLACES + parity.PER_BYTE * protected_size(tables)
+        quality = self.quality
+        analysis = secret if isinstance(secret, Analysis) else analyse_for(secret, places)
+        header = HEAD_PLACES + parity.PER_BYTE * protected_size(analysis.table_size)
         if places - header < LEAST_BODY:
             return Forecast(0.0, False)
         density = densities(analysis.bits / ((places - header) * EFFICIENCY)) + header / 16 / places
@@ -112,7 +114,8 @@ class Trellis:
         allowed = int(np.argmax(stego >= quality.stego)) if quality.stego is not None else 0
         if quality.stego is not None and stego[-1] < quality.stego:
             allowed = MOST_WATER
-        return Forecast(float(recovered[max(wanted, allowed)]), allowed <= wanted)
+        at = max(wanted, allowed)
+        return Forecast(float(recovered[at]), allowed <= wanted, float(stego[at]))
 
     def embed(
         self,
