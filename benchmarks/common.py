@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from csfnns.batch.store import Store
 from csfnns.experiments.provenance import code_digest, environment
-from csfnns.experiments.store import Store
 from csfnns.methods import Envelope, ReceiverSeeds
 from csfnns.stream import Seed
 

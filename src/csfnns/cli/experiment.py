@@ -9,10 +9,12 @@ import typer
 
 from csfnns.cli import options, show
 from csfnns.cli.progress import Lines, device_name, duration
+from csfnns.cli.runners import Ray, Shard, Workers, make_runner
 from csfnns.errors import UsageError
 from csfnns.extras import require
 
 if TYPE_CHECKING:
+    from csfnns.batch.run import Runner
     from csfnns.experiments import Experiment, Job, Plan, Rendered, Store
 
 _FIGURE4 = "figure4"
@@ -47,14 +49,27 @@ def run_experiment(
     size: Annotated[int, typer.Option(help="Side of the covers, in pixels.")] = 512,
     steps: Steps = None,
     methods: Names = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Another value for methods with that setting, such as beta; repeatable."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another one gives other keys.")] = 0,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Save cover, stego, residual, secret and recovered picture of each new row.")
+    ] = False,
     out: Out = None,
     device: Where = options.Device.cpu,
+    workers: Workers = 1,
+    shard: Shard = "1/1",
+    ray: Ray = None,
     json: options.AsJson = False,
 ) -> None:
     """Measure what is not measured yet, and write the table or figure.
 
     Each picture's figures are on disk as soon as they are known. After a stop, or even a kill, the same command
-    continues, and ends with the same table.
+    continues, and ends with the same table. Several can work on one folder at once: each picture is measured once.
     """
     experiment = _find(name)
     require("network", "Running an experiment")
@@ -70,11 +85,15 @@ def run_experiment(
         steps=steps,
         methods=_split(methods),
         device=device_name(device),
+        changes=_changes(changes or []),
+        seed=seed,
         out=folder,
     )
     store = Store(folder)
     plan.save(folder)
-    ran = run(experiment, plan, store, (lambda job: None) if json else _lines(experiment, plan, store))
+    with make_runner(workers, shard, ray, device=plan.device) as runner:
+        lines = _lines(experiment, plan, store, runner, quiet=json)
+        ran = run(experiment, plan, store, lines, runner=runner, keep=keep)
     _show(name, render(experiment, store), {"measured": ran.done, "reused": ran.reused}, json=json)
 
 
@@ -84,7 +103,9 @@ def render_again(
     out: Out = None,
     form: Annotated[
         list[str] | None,
-        typer.Option("--format", metavar="md|tex|png", help="What to write; repeat for more; all if omitted."),
+        typer.Option(
+            "--format", metavar="md|tex|png|csv|json|svg|pdf", help="What to write; repeat for more; md, tex, png."
+        ),
     ] = None,
     json: options.AsJson = False,
 ) -> None:
@@ -98,6 +119,25 @@ def render_again(
     experiment = _find(name)
     store = Store(out or Path("runs") / experiment.rows_of, must_exist=True)
     _show(name, render(experiment, store, form or ()), {}, json=json)
+
+
+@app.command("join")
+def join_folders(
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to complete.")],
+    others: Annotated[list[Path], typer.Argument(metavar="OTHER...", help="Folders of the other shards.")],
+    json: options.AsJson = False,
+) -> None:
+    """Bring the shards of one run together: add to DIR the rows and pictures of the others that it lacks.
+
+    Then the command of the run, without --shard, finds everything measured and writes the table.
+    """
+    from csfnns.experiments.join import join
+
+    added = join(out, others)
+    if json:
+        show.as_json({"folder": str(out), "rows": added})
+    else:
+        show.text(f"{out}: {added} rows are new.")
 
 
 @app.command("list")
@@ -122,9 +162,8 @@ def list_experiments(json: options.AsJson = False) -> None:
         for method, reason in each["lacks"].items():
             show.text(f"{'':<9}without {method}: {reason}")
     show.text(f"{_FIGURE4:<9}undetectability, of sets of pairs: csfnns experiment {_FIGURE4} DIR...")
-    show.text(
-        "\nTimes are for covers of 512x512 on two cores; --pairs, --size, --steps and --methods make them shorter."
-    )
+    show.text()
+    show.text("Times are for covers of 512x512 on two cores; --pairs, --size, --steps and --methods make them shorter.")
     show.text(f"Methods: {', '.join(f'{name} ({label})' for name, label in methods.items())}.")
     show.text(f"Schemes of pairs: {', '.join(schemes())}.")
     show.text(f"Detectors of {_FIGURE4}: {', '.join(detectors)}.")
@@ -171,6 +210,9 @@ def make_pair_set(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of crops, keys and secrets.")] = 1,
     device: Where = options.Device.cpu,
+    workers: Workers = 1,
+    shard: Shard = "1/1",
+    ray: Ray = None,
     json: options.AsJson = False,
 ) -> None:
     """Make pairs of cover and stego for steganalysis: OUT/covers/NAME@K.png and OUT/stegos/NAME@K.png.
@@ -197,7 +239,8 @@ def make_pair_set(
         seed=seed,
         device=device_name(device),
     )
-    made = make_pairs(spec, count, out, None if json else _pair_lines())
+    with make_runner(workers, shard, ray, device=spec.device) as runner:
+        made = make_pairs(spec, count, out, None if json else _pair_lines(), runner=runner)
     if json:
         content = {"folder": str(out), "made": made.done, "reused": made.reused}
         show.as_json({**content, "failed": dict(made.failed)})
@@ -222,6 +265,9 @@ def evaluate_detectors(
     rate: Annotated[float | None, typer.Option(help="Highest learning rate: each network's own.")] = None,
     out: Out = None,
     device: Where = options.Device.cpu,
+    workers: Workers = 1,
+    shard: Shard = "1/1",
+    ray: Ray = None,
     json: options.AsJson = False,
 ) -> None:
     """Figure 4: how well detectors tell stegos from covers, for each scheme and payload.
@@ -230,6 +276,7 @@ def evaluate_detectors(
     with the same result.
     """
     require("network", "Training detectors")
+    from csfnns.batch.run import unfinished
     from csfnns.experiments import (
         EvaluationConfig,
         Store,
@@ -239,7 +286,6 @@ def evaluate_detectors(
         run_evaluation,
     )
     from csfnns.experiments.evaluation import seconds
-    from csfnns.experiments.run import unfinished
 
     config = EvaluationConfig(
         detectors=tuple(_split(detectors)),
@@ -254,17 +300,20 @@ def evaluate_detectors(
     loaded = [load_pairs(folder) for folder in sets]
     plan, store = plan_evaluation(loaded, config), Store(out or Path("runs") / _FIGURE4)
     plan.save(store.folder)
-    todo = unfinished(plan.jobs, store)
-    lines = Lines(sum(seconds(job, config) for job in todo), len(todo))
+    with make_runner(workers, shard, ray, device=config.device) as runner:
+        todo = unfinished(runner.part(plan.jobs), store)
+        total = sum(seconds(job, config) for job in todo)
+        lines = Lines(total, len(todo))
 
-    def report(job: Any) -> None:
+        def report(job: Any) -> None:
+            if not json:
+                trained = f" trained on {job.pairs} pairs, seed {job.seed}" if job.pairs else ""
+                lines.report(f"{job.detector}{trained}: {job.set}", seconds(job, config))
+
         if not json:
-            trained = f" trained on {job.pairs} pairs, seed {job.seed}" if job.pairs else ""
-            lines.report(f"{job.detector}{trained}: {job.set}", seconds(job, config))
-
-    if not json:
-        show.note(f"{len(todo)} evaluations to do, {len(plan.jobs) - len(todo)} are stored.")
-    ran = run_evaluation(plan, loaded, config, store, report)
+            stored = len(runner.part(plan.jobs)) - len(todo)
+            show.note(f"{len(todo)} evaluations to do, {stored} are stored; about {duration(total)} on one core.")
+        ran = run_evaluation(plan, loaded, config, store, report, runner=runner)
     _show(_FIGURE4, render_figure4(store), {"measured": ran.done, "reused": ran.reused}, json=json)
 
 
@@ -288,6 +337,18 @@ def _numbers(text: str | None) -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in parts}))
 
 
+def _changes(texts: list[str]) -> dict[str, str]:
+    """Values by setting."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value) or name in found:
+            reason = f"--set takes NAME=VALUE, each name once, got {text!r}."
+            raise UsageError(reason, "Give some, such as --set beta=0.3 --set evade=xunet.")
+        found[name] = value
+    return found
+
+
 def _by_name(secrets: list[str]) -> dict[str, Path]:
     """Folders by data set: the given name, or the folder's own."""
     found: dict[str, Path] = {}
@@ -308,7 +369,7 @@ def _show(name: str, rendered: "Rendered", counts: dict[str, int], *, json: bool
         files = [str(path) for path in rendered.files]
         show.as_json({"experiment": name, **counts, "files": files, "skipped": dict(rendered.skipped)})
         return
-    show.text(rendered.markdown.rstrip())
+    show.lines(rendered.markdown.rstrip().splitlines())
     for reason in rendered.skipped.values():
         show.note(reason)
     show.note(f"Written: {', '.join(map(str, rendered.files))}.")
@@ -326,18 +387,23 @@ def _pair_lines() -> Callable[[str, int, int], None]:
     return report
 
 
-def _lines(experiment: "Experiment", plan: "Plan", store: "Store") -> Callable[["Job"], None]:
+def _lines(
+    experiment: "Experiment", plan: "Plan", store: "Store", runner: "Runner", *, quiet: bool
+) -> Callable[["Job"], None]:
     """Writes what a run is about to do, and a line for each picture."""
+    from csfnns.batch.run import unfinished
     from csfnns.experiments import METHODS
-    from csfnns.experiments.run import unfinished
 
+    if quiet:
+        return lambda job: None
     cases = {case.name: case for case in experiment.cases}
-    todo = unfinished(plan.jobs, store)
+    jobs = runner.part(plan.jobs)
+    todo = unfinished(jobs, store)
     # The time left counts seconds, in which methods differ a hundredfold.
     cost = {job.id: METHODS[job.method].seconds(cases[job.case], plan.setting) for job in todo}
     lines = Lines(sum(cost.values()), len(todo))
-    stored = f"{len(plan.jobs) - len(todo)} are stored"
-    show.note(f"{plan.experiment}: {len(todo)} pictures to measure, {stored}; about {duration(sum(cost.values()))}.")
+    stored, time = f"{len(jobs) - len(todo)} are stored", duration(sum(cost.values()))
+    show.note(f"{plan.experiment}: {len(todo)} pictures to measure, {stored}; about {time} on two cores.")
 
     def report(job: "Job") -> None:
         lines.report(f"{job.method}, {job.case}, {job.dataset} {job.pair}", cost[job.id])

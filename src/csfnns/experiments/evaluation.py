@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
@@ -18,11 +19,12 @@ from typing import Any, Self
 import numpy as np
 
 import csfnns
+from csfnns.batch.run import Runner, RunResult
+from csfnns.batch.store import Row, Store, read_json, write_json
 from csfnns.errors import UsageError
 from csfnns.experiments.pairs import PairSet, lsb_matching, source_of
 from csfnns.experiments.provenance import code_digest, environment, libraries, outside_modules
-from csfnns.experiments.run import RunResult, digest_of, run_jobs
-from csfnns.experiments.store import Row, Store, read_json, write_json
+from csfnns.experiments.run import digest_of
 from csfnns.extras import require
 from csfnns.images.io import Picture
 from csfnns.steganalysis import DETECTORS, Deep, TrainingConfig, make_detector, make_network
@@ -331,25 +333,50 @@ def run_evaluation(
     config: EvaluationConfig,
     store: Store,
     done: Callable[[Job], object] = lambda job: None,
+    *,
+    runner: Runner | None = None,
 ) -> RunResult:
-    """Do what the plan asks for and the store lacks; `done` is called with each job once its row is on disk."""
-    by_key = {each.key: each for each in sets}
-    states = store.folder / "training"
+    """Do what the plan asks for and the store lacks; `done` is called with each job once its row is on disk.
 
-    def perform(job: Job) -> Row:
-        return _evaluate(job, by_key[job.set], plan, config, states / job.id)
+    Several runs may share a folder, and the runner decides who does the work: each evaluation is done once. A cluster
+    must find the folders of the sets and of the store under the same names.
+    """
+    task = Evaluation(plan, {each.key: each for each in sets}, config, store.folder / "training")
 
     def finish(job: Job) -> None:
-        rmtree(states / job.id, ignore_errors=True)
+        rmtree(task.states / job.id, ignore_errors=True)
         done(job)
 
-    ran = run_jobs(plan.jobs, store, perform, finish)
+    ran = (runner or Runner())(plan.jobs, store, task, finish)
     with suppress(OSError):  # not there, or with the states of others
-        states.rmdir()
+        task.states.rmdir()
     return ran
 
 
-def _evaluate(job: Job, pairs: PairSet, plan: EvaluationPlan, config: EvaluationConfig, states: Path) -> Row:
+@dataclass(frozen=True)
+class Evaluation:
+    """What to do with a job: train a detector, and score pairs that it has not seen."""
+
+    plan: EvaluationPlan
+    sets: Mapping[str, PairSet]
+    config: EvaluationConfig
+    states: Path
+
+    def pack(self, job: Job) -> Callable[[], Row]:
+        """Its work, which reads the pictures itself: there are thousands."""
+        settings = self.plan.settings[job.detector]
+        return partial(_evaluate, job, self.sets[job.set], settings, self.config, self.states.absolute() / job.id)
+
+    def unpack(self, job: Job, result: Row) -> Row:
+        """The row."""
+        return result
+
+    def lost(self, job: Job, reason: str) -> Row:
+        """Raise UsageError: without its scores, there is no curve."""
+        raise UsageError(f"{job.detector} on {job.set} was given up. {reason}", "Give smaller --batch or --crop.")
+
+
+def _evaluate(job: Job, pairs: PairSet, settings: str, config: EvaluationConfig, states: Path) -> Row:
     """Scores of one detector: those of the i-th cover and the i-th stego belong to the i-th name."""
     parts = split(pairs.names, job.seed) if job.pairs else Split((), pairs.names)
     trained_on = parts.training[: job.pairs]
@@ -369,7 +396,7 @@ def _evaluate(job: Job, pairs: PairSet, plan: EvaluationPlan, config: Evaluation
         raise UsageError(f"{job.detector} diverged on {job.set}, and has no scores.", hint)
     row: dict[str, Any] = {"rows": NAME, "set": job.set, "detector": job.detector, "seed": job.seed}
     row |= {"pairs": job.pairs, "names": list(parts.held_out), **found, "trained_on": list(trained_on)}
-    row |= {"settings": plan.settings[job.detector]}
+    row |= {"settings": settings}
     row |= {"training": scores(trained_on[:_CHECKED])} if job.pairs else {}
     spent = {"training": trained - started, "scoring": time.monotonic() - trained}
     return row | environment(config.device if network else "cpu") | {"seconds": spent}

@@ -11,6 +11,7 @@ A pair depends on its name and on the settings alone, not on how many there are:
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
@@ -18,6 +19,9 @@ from typing import Any, get_args
 import numpy as np
 
 import csfnns
+from csfnns.batch.run import Runner
+from csfnns.batch.store import FILE as ROWS
+from csfnns.batch.store import Row, Store, read_json, write_json
 from csfnns.covers import GENERATORS
 from csfnns.errors import CapacityError, NoMessageError, PictureError, SearchError, UsageError
 from csfnns.experiments import methods as adapter
@@ -25,8 +29,6 @@ from csfnns.experiments.base import Case
 from csfnns.experiments.methods import METHODS, Method, ReceiverSeeds, Scheme, Setting
 from csfnns.experiments.provenance import HIDING, code_digest, libraries, outside_modules
 from csfnns.experiments.run import find_pictures
-from csfnns.experiments.store import FILE as ROWS
-from csfnns.experiments.store import Row, Store, read_json, write_json
 from csfnns.extras import require
 from csfnns.files import write_result
 from csfnns.images.io import Picture, fit, read_picture
@@ -312,41 +314,78 @@ class PairResult:
     """Pairs that are missing, and why: a secret that does not fit, or a search that failed."""
 
 
-def make_pairs(spec: PairSpec, count: int, out: Path, progress: Progress | None = None) -> PairResult:
+@dataclass(frozen=True)
+class _Job:
+    """One pair."""
+
+    id: str
+    """Its name."""
+    place: int
+
+
+class _Pairs:
+    """What to do with a job: make a pair, and write both pictures."""
+
+    def __init__(self, spec: PairSpec, count: int, out: Path) -> None:
+        self.generator, self._out = PairGenerator(spec), out
+        self.covers, self.secrets = _Covers(spec, out, count), _Secrets(spec, out)
+
+    def pack(self, job: _Job) -> Callable[[], tuple[Row, list[bytes]]]:
+        return partial(_make, self.generator, self.covers[job.place], self.secrets[job.place], job.id)
+
+    def unpack(self, job: _Job, result: tuple[Row, list[bytes]]) -> Row:
+        row, files = result
+        for data, path in zip(files, self.files(job), strict=bool(files)):
+            write_result(path, data, hint="Choose another --out.")
+        return row
+
+    def lost(self, job: _Job, reason: str) -> Row:
+        return {"error": reason}
+
+    def files(self, job: _Job) -> list[Path]:
+        return [self._out / side / f"{job.id}.png" for side in ("covers", "stegos")]
+
+
+def _make(generator: PairGenerator, cover: Picture, secret: Picture | None, name: str) -> tuple[Row, list[bytes]]:
+    """Row and both files of a pair; no files where it cannot be made."""
+    try:
+        sent, stego, figures = generator(cover, secret, name)
+    except (CapacityError, SearchError) as error:
+        return {"error": error.message}, []
+    return figures, [encode_picture(sent, ".png"), encode_picture(stego, ".png")]
+
+
+def make_pairs(
+    spec: PairSpec, count: int, out: Path, progress: Progress | None = None, *, runner: Runner | None = None
+) -> PairResult:
     """Make the first `count` pairs that the folder lacks; with the same settings again, the same bytes.
 
-    Crops are spread evenly over the source pictures: all of them give their first before one gives its second.
+    Crops are spread evenly over the source pictures: all of them give their first before one gives its second. Several
+    runs may share a folder, and the runner decides who does the work: each pair is made once.
     Raises PictureError for files that are no pictures or too small, UsageError for a folder that holds something else,
     for names with @, and for more crops than there are places, and CapacityError where every pair fails.
     """
     require("network", "A set of pairs")
     if count < 1:
         raise UsageError(f"count must be 1 or more, got {count}.", "Give a larger number.")
-    generator = PairGenerator(spec)
-    covers, secrets = _Covers(spec, out, count), _Secrets(spec, out)
-    _claim(generator, count, out, {"covers": covers.digest, "secrets": secrets.digest})
-    store = Store(out)
-    reused, failed = 0, {}
-    for i in range(count):
-        name = covers.name(i)
-        files = [out / side / f"{name}.png" for side in ("covers", "stegos")]
-        if files[1].exists() and files[0].exists():
-            reused += 1
-            continue
-        try:
-            cover, stego, figures = generator(covers[i], secrets[i], name)
-        except (CapacityError, SearchError) as error:
-            failed[name] = error.message
-            continue
-        store.add(name, figures)
-        # The stego last: a pair whose stego exists is complete.
-        for picture, path in zip((cover, stego), files, strict=True):
-            write_result(path, encode_picture(picture, ".png"), hint="Choose another --out.")
+    pairs = _Pairs(spec, count, out)
+    _claim(pairs.generator, count, out, {"covers": pairs.covers.digest, "secrets": pairs.secrets.digest})
+    store, jobs = Store(out), [_Job(pairs.covers.name(i), i) for i in range(count)]
+    stored = store.ids()  # before looking at files, which appear before their rows
+    gone = [job.id for job in jobs if job.id in stored and not all(path.exists() for path in pairs.files(job))]
+    store.remove(gone)  # pictures that were removed are made again, and failures tried again
+
+    def done(job: _Job) -> None:
         if progress is not None:
-            progress(name, i + 1, count)
-    if len(failed) == count:
+            progress(job.id, job.place + 1, count)
+
+    runner = runner or Runner()
+    ran = runner(jobs, store, pairs, done)
+    rows, jobs = store.rows(), [*runner.part(jobs)]
+    failed = {job.id: rows[job.id]["error"] for job in jobs if "error" in rows.get(job.id, {})}
+    if jobs and len(failed) == len(jobs):
         raise CapacityError(f"No pair can be made: {next(iter(failed.values()))}", "Choose other settings.")
-    return PairResult(count - reused - len(failed), reused, failed)
+    return PairResult(ran.done - len(failed), ran.reused, failed)
 
 
 def _claim(generator: PairGenerator, count: int, out: Path, pictures: Mapping[str, str | None]) -> None:
@@ -361,8 +400,6 @@ def _claim(generator: PairGenerator, count: int, out: Path, pictures: Mapping[st
         count = max(count, found.count)
     elif any(side.exists() for side in sides) and not path.exists():
         raise UsageError(f"{out} holds pictures, and no {SPEC} says what they are.", hint)
-    else:
-        (out / ROWS).unlink(missing_ok=True)  # of pairs that were removed
     try:
         for side in sides:
             side.mkdir(parents=True, exist_ok=True)
@@ -468,7 +505,7 @@ def load_pairs(folder: Path) -> PairSet:
         raise UsageError(reason, "Give bits a pixel.")
     if not both:
         raise UsageError(f"There are no pairs in {folder} yet.", "Make them first: csfnns experiment pairs.")
-    rows = Store(folder).rows() if (folder / ROWS).exists() else {}
+    rows = Store(folder, must_exist=True).rows() if (folder / ROWS).is_file() else {}
     return PairSet(
         folder,
         content.scheme,
@@ -485,6 +522,11 @@ def load_pairs(folder: Path) -> PairSet:
 def source_of(name: str) -> str:
     """Source picture of a pair: the part of its name before the first @."""
     return name.partition("@")[0] or name
+
+
+def read_settings(folder: Path) -> Mapping[str, Any]:
+    """Everything on which the pairs of a set depend. Raises UsageError for a folder without."""
+    return _read(folder).settings
 
 
 def _read(folder: Path) -> _Content:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import csfnns
+from csfnns.batch.run import Runner, RunResult
+from csfnns.batch.store import Row, Store, read_json, write_json
 from csfnns.errors import CapacityError, PictureError, SearchError, UsageError
 from csfnns.experiments import methods as adapter
 from csfnns.experiments import provenance
@@ -16,10 +18,11 @@ from csfnns.experiments.base import Case, Experiment
 from csfnns.experiments.measures import denoiser_setting, lpips_setting
 from csfnns.experiments.methods import METHODS, Method, ReceiverSeeds, Setting, Trial, recover
 from csfnns.experiments.provenance import MEASURING, environment
-from csfnns.experiments.store import Row, Store, read_json, write_json
 from csfnns.extras import require
-from csfnns.images.io import READABLE, fit, read_picture
-from csfnns.images.output import encode_picture, write_picture
+from csfnns.files import natural, write_result
+from csfnns.images.io import READABLE, Picture, fit, read_picture
+from csfnns.images.metrics import residual
+from csfnns.images.output import encode_picture
 from csfnns.profile import GRID
 from csfnns.stream import Seed
 
@@ -48,6 +51,9 @@ class Plan:
     side: int
     steps: int | None
     device: str
+    changes: Mapping[str, str]
+    """Settings with other values than the methods' own, for those that have them."""
+    seed: int
     pairs: int
     """Pictures for each method, case and data set."""
     covers: str
@@ -64,7 +70,7 @@ class Plan:
     @property
     def setting(self) -> Setting:
         """What it asks of every method."""
-        return Setting(self.side, self.steps, self.device)
+        return Setting(self.side, self.steps, self.device, self.changes, self.seed)
 
     def save(self, folder: Path) -> None:
         """Write it beside its rows, for `render`. Raises UsageError when the disk refuses."""
@@ -87,18 +93,22 @@ def make_plan(
     steps: int | None = None,
     methods: Sequence[str] = (),
     device: str = "cpu",
+    changes: Mapping[str, str] | None = None,
+    seed: int = 0,
     out: Path | None = None,
 ) -> Plan:
-    """Pair i is the i-th cover with the i-th secret, both in name order; further receivers take the next secrets.
+    """Pair i is the i-th cover with the i-th secret, in natural order of names; further receivers take the next secrets.
 
     Without `pairs` there are as many as the experiment says, or as the smallest folder has; without `methods`, those
-    that the experiment names and that can run here. Pictures below `out`, the run's own folder, are left out. Every
+    that the experiment names and that can run here. `changes` give other values to settings of the methods that have
+    them; `seed` gives other keys. Pictures below `out`, the run's own folder, are left out. Every
     picture that is used is decoded once, so that none stops the run later. Raises UsageError and PictureError.
     """
     require("network", "An experiment")
     _check_numbers(experiment, side, steps, pairs)
     chosen, left_out = _choose(experiment, methods)
-    setting = Setting(side, steps, device)
+    setting = Setting(side, steps, device, changes or {}, seed)
+    _check_changes(chosen, setting)
     pictures = [find_pictures(covers, out), *(find_pictures(folder, out) for folder in secrets.values())]
     count = _count(experiment, pictures, pairs)
     settings = {f"{method.name}/{case.name}": method.describe(case, setting) for case, method in chosen}
@@ -113,6 +123,7 @@ def make_plan(
         "rows": experiment.rows_of,
         "lpips": lpips_setting(),
         "denoiser": denoiser_setting(),
+        "seed": seed,
     }
     digests = _Digests()
     jobs = []
@@ -132,6 +143,8 @@ def make_plan(
         side,
         steps,
         device,
+        setting.changes,
+        seed,
         count,
         str(covers),
         {name: str(folder) for name, folder in secrets.items()},
@@ -148,13 +161,14 @@ def digest_of(depends: Mapping[str, Any]) -> str:
 
 
 def find_pictures(folder: Path, out: Path | None = None) -> list[Path]:
-    """Pictures below a folder, in name order, without those below `out`.
+    """Pictures below a folder, in natural order of their names, without those below `out`.
 
     Raises PictureError when there are none, and UsageError when both are one folder.
     """
     if not folder.is_dir():
         raise PictureError(f"There is no folder {folder}.", "Check the path.")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READABLE and path.is_file())
+    every = (path for path in folder.rglob("*") if path.suffix.lower() in READABLE and path.is_file())
+    found = sorted(every, key=natural)
     home, own = folder.resolve(), None if out is None else out.resolve()
     if own == home:
         raise UsageError(f"{folder} holds pictures to measure.", "Choose another --out.")
@@ -175,6 +189,15 @@ def _check_numbers(experiment: Experiment, side: int, steps: int | None, pairs: 
     for name, value in (("--steps", steps), ("--pairs", pairs)):
         if value is not None and value < 1:
             raise UsageError(f"{name} must be 1 or more, got {value}.", "Give a larger number.")
+
+
+def _check_changes(chosen: Sequence[tuple[Case, Method]], setting: Setting) -> None:
+    """Raise UsageError for a change of a setting that no method of the run has."""
+    if setting.changes:
+        known = set[str]().union(*(method.settings(case, setting) for case, method in chosen))
+        for name in setting.changes.keys() - known:
+            hint = f"They have: {', '.join(sorted(known))}."
+            raise UsageError(f"No method of this run has a setting {name!r}.", hint)
 
 
 def _choose(experiment: Experiment, names: Sequence[str]) -> tuple[list[tuple[Case, Method]], dict[str, str]]:
@@ -229,75 +252,116 @@ class _Digests(dict[Path, str]):
 
 
 @dataclass(frozen=True)
-class RunResult:
-    """What a run did."""
+class Measurement:
+    """What an experiment does with a job: hide, recover and measure."""
 
-    done: int
-    """Rows that it measured."""
-    reused: int
-    """Rows that were stored."""
+    experiment: Experiment
+    plan: Plan
+    folder: Path
+    keep: bool = False
+    """Whether to write the pictures of every row, and not only those of figures."""
+
+    def pack(self, job: Job) -> "_Work":
+        """Read its pictures."""
+        cover, *secrets = (read_picture(path) for path in (job.cover, *job.secrets))
+        described = self.plan.settings[f"{job.method}/{job.case}"]
+        keep = self.keep or self.experiment.draw is not None
+        return _Work(self.experiment, job, self.plan.setting, described, cover, tuple(secrets), keep)
+
+    def unpack(self, job: Job, result: "_Measured") -> Row:
+        """Write the pictures that are kept."""
+        folder = self.folder / "pictures" / job.id
+        for name, data in result.pictures.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            write_result(folder / name, data, hint="Choose another --out.")
+        return result.row
+
+    def lost(self, job: Job, reason: str) -> Row:
+        """Row without figures."""
+        described = self.plan.settings[f"{job.method}/{job.case}"]
+        return _about(self.experiment, job, self.plan.setting, described) | _without_figures(reason)
 
 
-def run_jobs(
-    jobs: Sequence[Any], store: Store, perform: Callable[[Any], Row], done: Callable[[Any], object]
-) -> RunResult:
-    """Do the jobs whose rows the store lacks; each row is on disk before `done` is called with its job."""
-    missing = unfinished(jobs, store)
-    for job in missing:
-        store.add(job.id, perform(job))
-        done(job)
-    return RunResult(len(missing), len(jobs) - len(missing))
+@dataclass(frozen=True)
+class _Measured:
+    row: Row
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    """PNG files that are kept, by name."""
 
 
-def unfinished(jobs: Sequence[Any], store: Store) -> list[Any]:
-    """Jobs whose rows the store lacks."""
-    stored = store.rows()
-    return [job for job in jobs if job.id not in stored]
+@dataclass(frozen=True)
+class _Work:
+    """One measurement, which needs no file."""
+
+    experiment: Experiment
+    job: Job
+    setting: Setting
+    described: str
+    cover: Picture
+    secrets: tuple[Picture, ...]
+    keep: bool
+
+    def __call__(self) -> _Measured:
+        """Measure. A secret that does not fit, or a search that fails, becomes a row that says so."""
+        experiment = self.experiment
+        about = _about(experiment, self.job, self.setting, self.described)
+        try:
+            trial = _embed(self)
+        except (CapacityError, SearchError) as error:
+            return _Measured(about | _without_figures(error.message))
+        values = {variant: dict(figures) for variant, figures in experiment.measure(trial).items()}
+        row = about | {"error": None, "values": values, "seconds": {"search": trial.search_seconds}}
+        return _Measured(row, _shown(trial) if self.keep else {})
+
+
+def _about(experiment: Experiment, job: Job, setting: Setting, described: str) -> dict[str, Any]:
+    row: dict[str, Any] = {"rows": experiment.rows_of, "case": job.case, "method": job.method}
+    row |= {"dataset": job.dataset, "pair": job.pair, "cover": Path(job.cover).name}
+    row |= {"secrets": [Path(path).name for path in job.secrets], **environment(setting.device)}
+    return row | {"settings": described}
+
+
+def _without_figures(reason: str) -> dict[str, Any]:
+    return {"error": reason, "values": {}, "seconds": {}}
 
 
 def run(
-    experiment: Experiment, plan: Plan, store: Store, done: Callable[[Job], object] = lambda job: None
+    experiment: Experiment,
+    plan: Plan,
+    store: Store,
+    done: Callable[[Job], object] = lambda job: None,
+    *,
+    runner: Runner | None = None,
+    keep: bool = False,
 ) -> RunResult:
     """Measure what the plan asks for and the store lacks; `done` is called with each job once its row is on disk.
 
-    A secret that does not fit, or a search that fails, becomes a row that says so. Raises PictureError for a file
-    that cannot be read.
+    With `keep`, the pictures of each of these rows are written: cover, stego, residual, secrets and recovered ones.
+
+    Several runs may share a folder, and the runner decides who does the work: a row is measured once. Raises
+    PictureError for a file that cannot be read.
     """
-    return run_jobs(plan.jobs, store, lambda job: _measure(experiment, job, plan, store.folder), done)
+    return (runner or Runner())(plan.jobs, store, Measurement(experiment, plan, store.folder, keep), done)
 
 
-def _measure(experiment: Experiment, job: Job, plan: Plan, folder: Path) -> Row:
-    """Row of one job."""
-    row: dict[str, Any] = {"rows": experiment.rows_of, "case": job.case, "method": job.method}
-    row |= {"dataset": job.dataset, "pair": job.pair, "cover": Path(job.cover).name}
-    row |= {"secrets": [Path(path).name for path in job.secrets], **environment(plan.device)}
-    row |= {"settings": plan.settings[f"{job.method}/{job.case}"], "error": None}
-    try:
-        trial = _embed(experiment, job, plan)
-    except (CapacityError, SearchError) as error:
-        return row | {"error": error.message, "values": {}, "seconds": {}}
-    values = {variant: dict(figures) for variant, figures in experiment.measure(trial).items()}
-    if experiment.draw is not None:
-        _keep(trial, folder / "pictures" / job.id)
-    return row | {"values": values, "seconds": {"search": trial.search_seconds}}
-
-
-def seeds_of(experiment: Experiment, job: Job, receiver: int) -> ReceiverSeeds:
-    """Seeds of one receiver. They depend on what the job is, and on nothing else."""
-    root = Seed(sha256(b"csfnns/2/experiments").digest())
+def seeds_of(experiment: Experiment, job: Job, receiver: int, seed: int = 0) -> ReceiverSeeds:
+    """Seeds of one receiver. They depend on what the job is and on the run's seed, and on nothing else."""
+    root = Seed(sha256(f"csfnns/2/experiments{f'/{seed}' if seed else ''}".encode()).digest())
     path = (experiment.rows_of, job.case, job.method, job.dataset, job.pair, receiver)
     return adapter.receiver_seeds(root.derive("csfnns/2/experiment/" + "/".join(map(str, path))))
 
 
-def _embed(experiment: Experiment, job: Job, plan: Plan) -> Trial:
+def _embed(work: _Work) -> Trial:
+    experiment, job = work.experiment, work.job
     method = METHODS[job.method]
     case = next(case for case in experiment.cases if case.name == job.case)
-    side = adapter.scaled(plan.side, case)
-    profile = method.profile(case, side)
-    cover = fit(read_picture(job.cover), side, side)
+    side = adapter.scaled(work.setting.side, case)
+    profile = method.profile(case, side, work.setting.changes)
+    cover = fit(work.cover, side, side)
     grid = adapter.grid_side(side, case)
-    secrets = {seeds_of(experiment, job, t): fit(read_picture(path), grid, grid) for t, path in enumerate(job.secrets)}
-    scheme = method.build(profile, replace(plan.setting, side=side), list(secrets))
+    seed = work.setting.seed
+    secrets = {seeds_of(experiment, job, t, seed): fit(secret, grid, grid) for t, secret in enumerate(work.secrets)}
+    scheme = method.build(profile, replace(work.setting, side=side), list(secrets))
 
     scheme.check(list(secrets.values()))
     started = time.perf_counter()
@@ -307,11 +371,9 @@ def _embed(experiment: Experiment, job: Job, plan: Plan) -> Trial:
     return Trial(method, profile, scheme, cover, secrets, stego, seconds)
 
 
-def _keep(trial: Trial, folder: Path) -> None:
-    """Write the pictures of a trial, for a figure's page."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pictures = {"cover": trial.cover, "stego": trial.stego}
+def _shown(trial: Trial) -> dict[str, bytes]:
+    """Pictures of a trial as files."""
+    pictures = {"cover": trial.cover, "stego": trial.stego, "residual": residual(trial.stego, trial.cover)}
     pictures |= {f"secret-{t}": secret for t, secret in enumerate(trial.secrets.values())}
     pictures |= {f"recovered-{t}": got.picture for t, got in enumerate(recover(trial)) if got is not None}
-    for name, picture in pictures.items():
-        write_picture(picture, folder / f"{name}.png", overwrite=True)
+    return {f"{name}.png": encode_picture(picture, ".png") for name, picture in pictures.items()}

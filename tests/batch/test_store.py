@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from csfnns.batch.store import FILE, Store
 from csfnns.errors import UsageError
-from csfnns.experiments import Store
-from csfnns.experiments.store import FILE
 
 
 def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
