@@ -46,6 +46,12 @@ def test_pictures_are_scored_in_the_order_given(transcript: Transcript) -> None:
     """)
 
 
+def test_all_pictures_of_a_folder_are_scored(run: Run, desk: Path) -> None:
+    content = json.loads(run("csfnns steganalysis score stegos covers/03.png --json"))
+    names = [Path(each["file"]).as_posix() for each in content["scores"]]
+    assert names == [*sorted(f"stegos/{path.name}" for path in (desk / "stegos").iterdir()), "covers/03.png"]
+
+
 def test_a_picture_too_small_to_score_has_none(transcript: Transcript, run: Run, desk: Path) -> None:
     Image.new("RGB", (1, 1)).save(desk / "dot.png")
     transcript("""
@@ -66,6 +72,7 @@ def test_detectors_are_listed(transcript: Transcript, run: Run) -> None:
         stegexpose mean of the next four (Boehm 2014)
         ...
         spam ... (needs --model)
+        srm ... (needs --model)
         xunet network: a fixed filter, absolute values (Xu, Wu, Shi 2016)
         ...
         $ csfnns steganalysis score covers/00.png --detector eyes
@@ -232,7 +239,7 @@ def test_unsuitable_settings_of_networks_are_refused(transcript: Transcript, des
         hint: Choose larger pictures or a smaller crop.
         [exit 2]
         $ {TRAIN} -o model --start old
-        error: old is not a model of a network.
+        error: old is not a model of a network: it is damaged, or no safetensors file.
         ...
         [exit 2]
         $ {TRAIN} -o model --start nowhere
@@ -248,7 +255,7 @@ def test_unsuitable_settings_of_networks_are_refused(transcript: Transcript, des
         hint: Leave them out, or choose a network: --detector xunet|yenet|siastegnet|srnet.
         [exit 2]
         $ csfnns steganalysis score covers/00.png --detector srnet --model old
-        error: old is not a model of a network.
+        error: old is not a model of a network: it is damaged, or no safetensors file.
         ...
         [exit 2]
     """)
@@ -289,7 +296,7 @@ def test_unsuitable_input_is_refused(transcript: Transcript, desk: Path) -> None
         ...
         [exit 2]
         $ csfnns steganalysis roc --covers covers --stegos stegos -o covers/00.png
-        error: covers/00.png already exists.
+        error: covers/00.png is in covers, which is one of the inputs.
         ...
         [exit 3]
         $ csfnns steganalysis roc --detector spam --covers covers --stegos stegos
@@ -309,7 +316,7 @@ def test_unsuitable_input_is_refused(transcript: Transcript, desk: Path) -> None
         ...
         [exit 2]
         $ csfnns steganalysis score covers/00.png --detector spam --model model
-        error: model is not a SPAM model.
+        error: model is not a model of spam: it is damaged, or no safetensors file.
         ...
         [exit 2]
         $ csfnns steganalysis score covers/00.png --detector rs --model model

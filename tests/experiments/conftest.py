@@ -36,7 +36,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> World:
-    for name in ("CSFNNS_LPIPS", "CSFNNS_UDH"):
+    for name in ("CSFNNS_LPIPS", "CSFNNS_UDH", "CSFNNS_STEGANOGAN", "CSFNNS_DENOISER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     for k, folder in enumerate(("covers", "imagenet", "celebahq")):

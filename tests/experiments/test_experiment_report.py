@@ -1,5 +1,8 @@
 """Tables and pages. `world` is made in conftest.py."""
 
+import csv
+import io
+import json
 import re
 import sys
 from pathlib import Path
@@ -9,11 +12,13 @@ import numpy as np
 import pytest
 
 from csfnns.errors import PictureError, UsageError
-from csfnns.experiments import EXPERIMENTS, Store, make_plan, render
-from csfnns.experiments.base import Case, Shot
+from csfnns.experiments import EXPERIMENTS, Store, make_plan, render, run
+from csfnns.experiments.base import CORRECTED, HERE, Case, Shot
 from csfnns.experiments.grid import BLUE, CELL, ORANGE
-from csfnns.experiments.report import Sheet
+from csfnns.experiments.report import FORMATS, Sheet
+from csfnns.experiments.run import find_pictures
 from csfnns.images.io import read_picture
+from csfnns.images.metrics import apd, residual
 
 
 def cells(markdown: str) -> list[list[str]]:
@@ -196,3 +201,56 @@ def test_what_cannot_be_rendered_is_refused(world: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no format 'doc'"):
         render(EXPERIMENTS["table1"], store, ["doc"])
     assert [path.name for path in sorted(store.folder.iterdir())] == ["rows.sqlite", "table1.json"]
+
+
+def test_everything_measured_is_exported_with_all_digits(world: Any) -> None:
+    _, store, _ = world.run("table3", methods=["lsb", "paper-jpeg"])
+    found = {path.name: path.read_bytes() for path in render(EXPERIMENTS["table3"], store, FORMATS).files}
+    names = ("table3.md", "table3.tex", "table3.png", "table3.csv", "table3-result.json", "table3.svg", "table3.pdf")
+    assert tuple(found) == names
+    lines = list(csv.DictReader(io.StringIO(found["table3.csv"].decode())))
+    content = json.loads(found["table3-result.json"])
+    rows = [row for row in store.rows().values() if row["method"] == "paper-jpeg"]
+    mine = [line for line in lines if (line["method"], line["variant"]) == ("paper-jpeg", CORRECTED)]
+    assert len(mine) == len(rows) == 2
+    for line in mine:
+        (row,) = (row for row in rows if row["pair"] == int(line["pair"]))
+        for name, value in row["values"][CORRECTED].items():
+            assert line[name] == str(value)
+        assert float(line["stego_apd"]) > 0
+    assert [record["variant"] for record in content["records"]] == [line["variant"] for line in lines]
+    assert content["tables"][0]["head"][0] == "Method"
+    assert found["table3.svg"].startswith(b"<?xml")
+    assert found["table3.pdf"].startswith(b"%PDF")
+    assert {path.name: path.read_bytes() for path in render(EXPERIMENTS["table3"], store, ["pdf"]).files} == {
+        "table3.pdf": found["table3.pdf"]
+    }
+
+
+def test_pages_of_a_figure_are_pictures_alone(world: Any) -> None:
+    _, store, _ = world.run("figure3", methods=["lsb"], pairs=1)
+    with pytest.raises(UsageError, match="pages of figure3 hold pictures"):
+        render(EXPERIMENTS["figure3"], store, ["svg"])
+
+
+def test_pictures_of_every_row_are_kept_on_request(world: Any) -> None:
+    plan, store = world.plan("table1", methods=["lsb"]), Store(world.root / "kept")
+    plan.save(store.folder)
+    run(EXPERIMENTS["table1"], plan, store, keep=True)
+    for job in plan.jobs:
+        kept = {path.stem: read_picture(path) for path in (store.folder / "pictures" / job.id).iterdir()}
+        assert set(kept) == {"cover", "stego", "residual", "secret-0", "recovered-0"}
+        assert (kept["residual"] == residual(kept["stego"], kept["cover"])).all()
+        assert (kept["secret-0"] == kept["recovered-0"]).all()
+        figures = store.rows()[job.id]["values"][HERE]
+        cover, stego = (kept[name].astype(float) for name in ("cover", "stego"))
+        assert figures["stego_apd"] == apd(kept["cover"], kept["stego"]) == np.abs(cover - stego).mean()
+        assert figures["recovered_apd"] == 0
+
+
+def test_pictures_are_taken_in_natural_order(tmp_path: Path) -> None:
+    for name in ("b10.png", "b9.png", "a/2.png", "a/10.png", "a/1.PNG", "B1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path)]
+    assert found == ["a/1.PNG", "a/2.png", "a/10.png", "B1.png", "b9.png", "b10.png"]

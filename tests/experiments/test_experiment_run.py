@@ -1,6 +1,7 @@
 """Planning and doing: ids, what is stored, and what is refused. `world` is made in conftest.py."""
 
 import os
+import re
 import shutil
 import sys
 from collections import Counter
@@ -19,7 +20,7 @@ from csfnns.errors import PictureError, UsageError
 from csfnns.experiments import EXPERIMENTS, METHODS, Plan, provenance, render, run
 from csfnns.experiments.base import CORRECTED, HERE, PUBLISHED, denoised
 from csfnns.experiments.measures import after_jpeg, compressed, denoiser_setting, quality
-from csfnns.experiments.methods import Trial, recover
+from csfnns.experiments.methods import JPEG, Trial, recover
 from csfnns.experiments.run import seeds_of
 from csfnns.images.denoise import denoise
 from csfnns.images.io import fit, read_picture
@@ -28,6 +29,7 @@ from csfnns.images.metrics import psnr, ssim
 from csfnns.methods import CsFnns
 from csfnns.profile import make_profile
 from csfnns.search import preset
+from csfnns.steganalysis import Deep, make_network
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -354,3 +356,69 @@ def test_udh_runs_where_its_weights_are(world: Any, tmp_path: Path, monkeypatch:
     assert all(row["error"] is None for row in store.rows().values())
     save_networks(Networks(Shape(secrets=2, channels=8)), tmp_path / "udh-2-6.safetensors")
     assert world.run("table5", methods=["udh"])[2].done == 2
+
+
+def test_a_changed_setting_reaches_the_methods_that_have_it(world: Any) -> None:
+    plain = world.plan("table1", methods=["kishore", "paper"])
+    changes = {"epsilon": "0.1", "beta": "0.25", "channel": JPEG, "initialiser": "orthogonal"}
+    plan = world.plan("table1", methods=["kishore", "paper"], changes=changes)
+    paper, kishore = plan.settings["paper/one"], plan.settings["kishore/one"]
+    for part in ("beta=0.25", "epsilon=0.1", "Jpeg(", "weights='orthogonal'"):
+        assert part in paper
+        assert part not in plain.settings["paper/one"]
+        assert (part in kishore) == (part != "beta=0.25")
+    assert not {job.id for job in plan.jobs} & {job.id for job in plain.jobs}
+    runs = ({}, {"changes": {"epsilon": "0.01"}})
+    before, after = (world.run("table1", methods=["paper"], pairs=1, **more)[1].rows() for more in runs)
+    (new,) = after.keys() - before.keys()
+    assert after[new]["values"] != next(iter(before.values()))["values"]
+
+
+def test_a_search_evades_networks_in_tables(world: Any, tmp_path: Path) -> None:
+    model = tmp_path / "srnet.safetensors"
+    Deep("srnet", make_network("srnet", 0)).save(model)
+    changes = {"evade": f"xunet, {model}", "gamma": "0.01", "gamma_from": "0"}
+    plan, _, ran = world.run("table1", methods=["paper"], pairs=1, changes=changes)
+    assert ran.done == 1
+    assert re.search(
+        r"gamma=0.01.*evading xunet.safetensors of \w{64}, srnet.safetensors of", plan.settings["paper/one"]
+    )
+    Deep("srnet", make_network("srnet", 1)).save(model, overwrite=True)
+    assert world.plan("table1", methods=["paper"], pairs=1, changes=changes).jobs[0].id != plan.jobs[0].id
+
+
+@pytest.mark.parametrize(
+    ("methods", "changes", "reason"),
+    [
+        (["kishore", "lsb"], {"beta": "1"}, "No method of this run has a setting 'beta'"),
+        (["paper"], {"beta": "much"}, "beta must be a number such as 0.5, got 'much'"),
+        (["paper"], {"beta": "-1"}, "beta must be positive"),
+        (["paper"], {"bf16": "perhaps"}, "bf16 must be true or false"),
+        (["paper"], {"device": "cuda"}, "No method"),
+        (["paper"], {"evade": "magic"}, "no model 'magic'"),
+        (["paper"], {"channel": "fog"}, "fog"),
+        (["paper"], {"initialiser": "zeros"}, "weights"),
+    ],
+)
+def test_a_change_that_cannot_be_made_is_refused(
+    world: Any, methods: list[str], changes: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(UsageError, match=reason):
+        world.plan("table1", methods=methods, changes=changes)
+
+
+def test_another_seed_gives_other_keys(world: Any) -> None:
+    first, second = (world.plan("table1", methods=["lsb"], pairs=1, seed=seed).jobs[0] for seed in (0, 1))
+    assert first.id != second.id
+    keys = {seeds_of(EXPERIMENTS["table1"], first, 0, seed).decoder for seed in (0, 1, 2)}
+    assert len(keys) == 3
+    rows = [world.run("table1", methods=["paper"], pairs=1, seed=seed)[1].rows() for seed in (0, 1)]
+    assert len(rows[1]) == 2
+    assert len({str(row["values"]) for row in rows[1].values()}) == 2
+
+
+def test_the_authors_search_under_jpeg_is_a_method_of_its_own(world: Any) -> None:
+    plan, store, ran = world.run("table3", methods=["paper-jpeg", "paper-jpeg-authors"], pairs=1)
+    assert "channel_every=2, received_distortion=True" in plan.settings["paper-jpeg-authors/one"]
+    assert ran.done == 2
+    assert len({str(row["values"]) for row in store.rows().values()}) == 2

@@ -21,8 +21,8 @@ from csfnns.steganalysis import (
     shipped_networks,
     train_network,
 )
+from csfnns.steganalysis.ensemble import Ensemble
 from csfnns.steganalysis.network import Network, convolution, global_mean
-from csfnns.steganalysis.spam import Ensemble
 
 
 def make(name: str, folder: Path) -> Detector:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from csfnns.errors import UsageError
 from csfnns.images.io import Picture
 from csfnns.steganalysis import Spam, cross_scores, make_detector, spam_features
-from csfnns.steganalysis.spam import Ensemble, best_threshold
+from csfnns.steganalysis.ensemble import Ensemble, best_threshold
 
 Scene = Callable[..., Picture]
 Pairs = tuple[list[Picture], list[Picture]]
@@ -58,6 +59,14 @@ def test_features_agree_with_transitions_counted_one_by_one(scene: Scene) -> Non
     features = spam_features(picture)
     assert features.shape == (686,)
     assert features == pytest.approx(expected)
+
+
+def test_another_program_has_the_same_features(scene: Scene, other_program: Any) -> None:
+    picture = scene(30, 41)
+    theirs = other_program("spam.spam").extract(picture[..., 0])
+    ours = spam_features(np.repeat(picture[..., :1], 3, 2), joint=True)
+    for half, name in zip(ours.reshape(2, 7, 7, 7), ("straight", "diagonal"), strict=True):
+        assert half == pytest.approx(theirs[name].reshape((7, 7, 7), order="F").transpose(2, 1, 0), abs=1e-9)
 
 
 def test_features_do_not_change_when_a_picture_is_turned_or_mirrored(scene: Scene) -> None:
@@ -136,11 +145,11 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     ]
     for tensors, metadata in contents:
         save_file(tensors, path, metadata)
-        with pytest.raises(UsageError, match="not a SPAM model"):
+        with pytest.raises(UsageError, match="not a model of spam"):
             Spam.load(path)
     path.write_bytes(b"no tensors")
     for file in (path, tmp_path / "missing"):
-        with pytest.raises(UsageError, match="not a SPAM model"):
+        with pytest.raises(UsageError, match="not a model of spam"):
             Spam.load(file)
 
 

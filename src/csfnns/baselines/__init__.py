@@ -13,6 +13,7 @@ from csfnns.registry import Entry, Registry
 if TYPE_CHECKING:
     from csfnns.baselines.kishore import Kishore as Kishore
     from csfnns.baselines.luo import Luo as Luo
+    from csfnns.baselines.steganogan import SteganoGan as SteganoGan
     from csfnns.baselines.udh import Udh as Udh
 
 SCHEMES = Registry(
@@ -23,15 +24,16 @@ SCHEMES = Registry(
         "kishore": Entry("csfnns.baselines.kishore:Kishore", "Kishore et al., ICLR 2022", ("network",)),
         "luo": Entry("csfnns.baselines.luo:Luo", "Luo et al., ACM Multimedia 2023", ("network",)),
         "lsb": Entry("csfnns.baselines.lsb:Lsb", "low bits replaced, or matched by ±1"),
+        "steganogan": Entry("csfnns.baselines.steganogan:SteganoGan", "SteganoGAN, Zhang et al., 2019", ("network",)),
         "udh": Entry("csfnns.baselines.udh:Udh", "universal deep hiding, Zhang et al., NeurIPS 2020", ("network",)),
     },
     group="csfnns.baselines",
 )
 """Classes that implement `Scheme`: frozen dataclasses whose first field is the profile."""
 
-__all__ = ["SCHEMES", "Kishore", "Lsb", "Luo", "Udh", "make_scheme"]
+__all__ = ["SCHEMES", "Kishore", "Lsb", "Luo", "SteganoGan", "Udh", "make_scheme"]
 
-__getattr__ = load_lazily(__name__, {"Kishore": "kishore", "Luo": "luo", "Udh": "udh"})
+__getattr__ = load_lazily(__name__, {"Kishore": "kishore", "Luo": "luo", "SteganoGan": "steganogan", "Udh": "udh"})
 
 
 def make_scheme(name: str, profile: Profile, **settings: Any) -> Scheme:

@@ -4,24 +4,20 @@ Replacement (Chi-Kwong Chan and Lee-Ming Cheng, "Hiding data in images by simple
 37, 2004) writes the bits over the low ones. Matching (Toby Sharp, "An implementation of key-based digital signal
 steganography", Information Hiding 2001) moves each level to the nearest one that ends in them, ±1 for one bit.
 
-    check 6 | height 2 | width 2 | pixels of the grid    bytes, big-endian, whitened with a keystream
-
-The check value is the start of HMAC-SHA256 over the rest, under a key of this receiver and message: a wrong key, or one
-changed bit, gives an error. Where the pixels alone fill every level to its depth (6 bpp), the last 80 bits go one bit
+_exact.py has the message. Where its pixels alone fill every level to its depth (6 bpp), the last 80 bits go one bit
 deeper into the first levels.
 """
 
-import hmac
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
 
-from csfnns.errors import Cancelled, CapacityError, NoMessageError
-from csfnns.images.io import Picture, fit, restored_shape
+from csfnns.baselines._exact import message_bits, read_message, write_message
+from csfnns.errors import Cancelled, CapacityError
+from csfnns.images.io import Picture
 from csfnns.methods.base import ReceiverSeeds
 from csfnns.payloads import Decoded
 from csfnns.profile import Profile
@@ -30,8 +26,7 @@ from csfnns.stream import Seed, Stream
 
 DEEPEST = 4
 """Low bits of a level that may be used."""
-_CHECK = 6
-_HEADER = _CHECK + 4
+_NAME = "lsb"
 
 I64 = npt.NDArray[np.int64]
 
@@ -48,7 +43,7 @@ class Lsb:
         """Raise CapacityError for several secrets, which would overwrite each other, and for 24 bits a pixel."""
         if len(secrets) > 1:
             raise CapacityError(f"{len(secrets)} secrets would overwrite each other's bits.", "Hide one in each cover.")
-        depth = math.ceil(self._bits() / self._levels())
+        depth = math.ceil(message_bits(self.profile) / self._levels())
         if depth > DEEPEST:
             raise CapacityError(
                 f"{self.profile.bpp} bits a pixel take {depth} of a level's 8 bits, more than {DEEPEST}.",
@@ -61,13 +56,8 @@ class Lsb:
         """Stego of the cover, uint8 (H, W, 3). Raises CapacityError and Cancelled."""
         self.check(list(secrets.values()))
         ((seeds, secret),) = secrets.items()
-        if max(secret.shape) >= 2**16:
-            raise CapacityError("A secret's sides must be at most 65535 pixels.", "Scale it down first.")
-        sides = b"".join(side.to_bytes(2, "big") for side in secret.shape[:2])
-        rest = sides + fit(secret, *self.profile.secret_size).tobytes()
-        message = np.frombuffer(_check_value(seeds.header, rest) + rest, np.uint8)
         order, depths = self._order(seeds.decoder)
-        values = _join(np.unpackbits(message) ^ self._keystream(seeds.decoder), len(order))
+        values = _join(write_message(_NAME, self.profile, secret, seeds), len(order))
         stego = cover.copy()
         levels = stego.reshape(-1)[order].astype(np.int64)
         if self.matching:
@@ -83,38 +73,18 @@ class Lsb:
         """Secret of the receiver, exact; the cover is ignored. Raises NoMessageError for a wrong key or bit."""
         order, depths = self._order(seeds.decoder)
         bits = _split(stego.reshape(-1)[order].astype(np.int64), depths)
-        data = np.packbits(bits ^ self._keystream(seeds.decoder)).tobytes()
-        if not hmac.compare_digest(data[:_CHECK], _check_value(seeds.header, data[_CHECK:])):
-            raise NoMessageError(
-                "This key finds no message in the picture.",
-                "Check that it is the right key and that the picture arrived unchanged, not re-saved or resized.",
-            )
-        height, width = (int.from_bytes(data[i : i + 2], "big") for i in (_CHECK, _CHECK + 2))
-        grid = np.frombuffer(data[_HEADER:], np.uint8).reshape(*self.profile.secret_size, 3).copy()
-        return Decoded(grid, restored_shape(height, width, *self.profile.secret_size), math.inf)
-
-    def _bits(self) -> int:
-        return 8 * (_HEADER + 3 * math.prod(self.profile.secret_size))
+        return read_message(_NAME, self.profile, bits, seeds)
 
     def _levels(self) -> int:
         return 3 * self.profile.height * self.profile.width
 
     def _order(self, seed: Seed) -> tuple[I64, I64]:
         """Flat positions of levels in keyed order, and how many low bits each holds: one more in the first few."""
-        depth, more = divmod(self._bits(), self._levels())
+        depth, more = divmod(message_bits(self.profile), self._levels())
         order = seed.derive("csfnns/2/lsb/order").stream().permutation(self._levels())
         depths = np.full(len(order), depth)
         depths[:more] += 1
         return order[depths > 0], depths[depths > 0]
-
-    def _keystream(self, seed: Seed) -> npt.NDArray[np.uint8]:
-        """One element a bit: hidden bits look random whatever the secret."""
-        stream = seed.derive("csfnns/2/lsb/bits").stream()
-        return np.unpackbits(np.frombuffer(stream.take(self._bits() // 8), np.uint8))
-
-
-def _check_value(seed: Seed, rest: bytes) -> bytes:
-    return hmac.new(seed.derive("csfnns/2/lsb/check").data, rest, sha256).digest()[:_CHECK]
 
 
 def _join(bits: npt.NDArray[np.uint8], levels: int) -> I64:

@@ -48,7 +48,7 @@ def detectors(json: options.AsJson = False) -> None:
 
 @app.command()
 def score(
-    files: Annotated[list[str], typer.Argument(metavar="PICTURE...", help="Any pictures.")],
+    files: Annotated[list[Path], typer.Argument(metavar="PICTURE|DIR...", help="Any pictures, or folders of them.")],
     detector: Which = "stegexpose",
     model: Model = None,
     json: options.AsJson = False,
@@ -58,7 +58,8 @@ def score(
     from csfnns.steganalysis import DETECTORS, make_detector
 
     made = make_detector(detector, model)
-    scores = {name: made.score(read_picture(name)) for name in files}
+    paths = [path for each in files for path in (_pictures(each) if each.is_dir() else [each])]
+    scores = {str(path): made.score(read_picture(path)) for path in paths}
     if json:
         rows = [{"file": name, "score": _number(value)} for name, value in scores.items()]
         show.as_json({"detector": detector, "scores": rows} | _trained_on(made))
@@ -107,7 +108,8 @@ def train(
     if kind == "model" and (given or any(notes.values())):
         hint = f"Leave them out, or choose a network: --detector {'|'.join(networks())}."
         raise UsageError(f"The training of {detector} has no settings and no card.", hint)
-    _check_free(out, (".md", ".json", ".png") if kind == "network" else (), force=force)
+    beside = (".md", ".json", ".png") if kind == "network" else ()
+    _check_free(out, beside, force=force, inputs=[covers, stegos, start or ""])
     originals, changed = _pictures(covers), _pictures(stegos)
     _check_pairs(originals, changed)
     if kind == "model":
@@ -191,17 +193,17 @@ def roc(
 ) -> None:
     """Measure how well a detector separates stegos from covers: area under the curve with a 95 % interval.
 
-    Without a model, spam is cross-validated: each picture is scored by an ensemble trained on others of these.
+    Without a model, spam and srm are cross-validated: each picture is scored by an ensemble trained on others of these.
     Pictures of equal names are pairs, and are resampled together for the interval.
     """
     from csfnns import steganalysis
     from csfnns.images.output import write_atomically
 
-    _check_chart(out, force=force)
+    _check_chart(out, force=force, inputs=[covers, stegos, model or ""])
     originals, changed = _pictures(covers), _pictures(stegos)
-    if detector == "spam" and model is None:
+    if steganalysis.DETECTORS[detector].kind == "model" and model is None:
         made = None
-        scores = _cross_scores(originals, changed, seed)
+        scores = _cross_scores(steganalysis.DETECTORS.load(detector).features, originals, changed, seed)
     else:
         made = steganalysis.make_detector(detector, model)
         scores = _scores(made.score, originals), _scores(made.score, changed)
@@ -234,12 +236,14 @@ def _scores(function: "Callable[[Picture], Any]", paths: list[Path]) -> "F64":
     return np.array([function(each) for each in _read(paths)])
 
 
-def _cross_scores(covers: list[Path], stegos: list[Path], seed: int) -> "tuple[F64, F64]":
-    """Scores by SPAM ensembles that were trained on others of these pictures."""
-    from csfnns.steganalysis import cross_scores, spam_features
+def _cross_scores(
+    features: "Callable[[Picture], F64]", covers: list[Path], stegos: list[Path], seed: int
+) -> "tuple[F64, F64]":
+    """Scores by ensembles that were trained on others of these pictures."""
+    from csfnns.steganalysis import cross_scores
 
     _check_pairs(covers, stegos)
-    return cross_scores(_scores(spam_features, covers), _scores(spam_features, stegos), seed=seed)
+    return cross_scores(_scores(features, covers), _scores(features, stegos), seed=seed)
 
 
 def _trained_on(detector: "Detector | None") -> dict[str, str]:
@@ -260,17 +264,22 @@ def _number(score: float) -> float | None:
     return None if math.isnan(score) else float(score)
 
 
-def _check_free(out: Path, suffixes: tuple[str, ...], *, force: bool) -> None:
+def _check_free(out: Path, suffixes: tuple[str, ...], *, force: bool, inputs: list[Path | str]) -> None:
     """Raise before any work is done for names that are taken: of the model, and of the files beside it."""
+    from csfnns.files import kept_file
+
     beside = [out.with_suffix(suffix) for suffix in suffixes]
     if out in beside:
         raise UsageError(f"{out} is the name of the card or the curve.", "Call the model .safetensors.")
+    for path in (out, *beside):
+        if what := kept_file(path, inputs):
+            raise UsageError(f"{path} is {what}.", "Choose another name.")
     taken = [path for path in (out, *beside) if path.exists()]
     if taken and not force:
         raise UsageError(f"{taken[0]} already exists.", "Choose another name, or allow overwriting.")
 
 
-def _check_chart(out: Path | None, *, force: bool) -> None:
+def _check_chart(out: Path | None, *, force: bool, inputs: list[Path | str]) -> None:
     """Raise before any work is done for a chart that cannot be drawn or written."""
     if out is None:
         return
@@ -278,18 +287,20 @@ def _check_chart(out: Path | None, *, force: bool) -> None:
 
     if out.suffix.lower() != ".png":
         raise UsageError(f"A curve is drawn as .png, got {out}.", "Choose another name.")
-    check_output_name(out, overwrite=force)
+    check_output_name(out, overwrite=force, inputs=inputs)
     if find_spec("matplotlib") is None:
         raise UsageError("A chart needs matplotlib.", "Install it: pip install 'csfnns[experiments]'.")
 
 
 def _pictures(folder: Path) -> list[Path]:
-    """Pictures of a folder in name order. Raises PictureError where there are none."""
+    """Pictures of a folder, in natural order of their names. Raises PictureError where there are none."""
+    from csfnns.files import natural
     from csfnns.images.io import READABLE
 
     if not folder.is_dir():
         raise PictureError(f"There is no folder {folder}.", "Check the path.")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in READABLE and path.is_file())
+    every = (path for path in folder.iterdir() if path.suffix.lower() in READABLE and path.is_file())
+    found = sorted(every, key=natural)
     if not found:
         raise PictureError(f"There are no pictures in {folder}.", f"They end in {', '.join(READABLE)}.")
     return found

@@ -2,7 +2,7 @@
 
 base.py        what an experiment is              paper.py       Tables 1–6, Figures 3 and 5 as data
 methods.py     what is compared                   measures.py    what is measured of each picture
-run.py         plans jobs, and does the missing   store.py       rows on disk
+run.py         plans jobs, and does a job         (csfnns.batch  shares jobs out, and keeps rows)
 report.py      rows → Markdown, LaTeX, PNG        grid.py        pages of labelled pictures
 statistics.py  means, intervals, accuracies       provenance.py  what rows are measured with
 
@@ -10,6 +10,8 @@ pairs.py       sets of covers and stegos          evaluation.py  how well detect
 figure4.py     what their scores say
 """
 
+from csfnns.batch.run import RunResult
+from csfnns.batch.store import Store
 from csfnns.experiments.base import Experiment
 from csfnns.experiments.evaluation import (
     EvaluationConfig,
@@ -22,8 +24,7 @@ from csfnns.experiments.methods import METHODS, Method
 from csfnns.experiments.pairs import PairResult, PairSet, PairSpec, load_pairs, make_pairs
 from csfnns.experiments.paper import PAPER
 from csfnns.experiments.report import Rendered, render
-from csfnns.experiments.run import Job, Plan, RunResult, make_plan, run
-from csfnns.experiments.store import Store
+from csfnns.experiments.run import Job, Plan, make_plan, run
 from csfnns.registry import Registry
 
 EXPERIMENTS = Registry("experiment", {experiment.name: experiment for experiment in PAPER})

@@ -2,25 +2,27 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from csfnns.batch.store import Row, Store
 from csfnns.errors import UsageError
 from csfnns.experiments import report as reports
 from csfnns.experiments.base import HERE, PUBLISHED_SIDE
 from csfnns.experiments.evaluation import HELD_OUT, NAME, EvaluationPlan, SetSummary
 from csfnns.experiments.pairs import AS_STANDARD
-from csfnns.experiments.report import DPI, NOTHING, Rendered, Report, Table, as_png
+from csfnns.experiments.report import DPI, NOTHING, Rendered, Report, Table, chart_data
 from csfnns.experiments.statistics import FOUND, Estimate, accuracy, area, crossing, estimate, wilson
-from csfnns.experiments.store import Row, Store
 from csfnns.steganalysis import DETECTORS, Roc, roc
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 TITLE = "Figure 4: undetectability"
 PUBLISHED_AUC = {("stegexpose", "paper-6"): 0.5940}
@@ -31,7 +33,7 @@ _LEARNED_STEPS = 10_000
 _APART = 1.5
 """Least ratio of two payloads that are both written on an axis: others would overlap."""
 _LABELS = {
-    **{"stegexpose": "StegExpose", "spam": "SPAM"},
+    **{"stegexpose": "StegExpose", "spam": "SPAM", "srm": "SRM"},
     **{"yenet": "YeNet", "siastegnet": "SiaStegNet", "srnet": "SRNet", "xunet": "XuNet"},
 }
 
@@ -80,11 +82,7 @@ class Result:
         self.plan = plan
         done = [(job, stored[job.id]) for job in plan.jobs if job.id in stored]
         rows = [(job, row) for job, row in done if not _diverged(row)]
-        self.curves: dict[tuple[str, str], Roc] = {  # by detector and set
-            (job.detector, job.set): roc(_numbers(row["covers"]), _numbers(row["stegos"]), paired=True)
-            for job, row in rows
-            if not job.pairs
-        }
+        self._rows = rows
         groups: dict[tuple[str, str, int], list[Row]] = {}
         for job, row in rows:
             if job.pairs:
@@ -96,6 +94,21 @@ class Result:
         stale = f"Stored beside these and not used: {unused} rows of other settings, pairs or code."
         self.notes = (*_notes(plan), *([stale] if unused else []), reports.made_by([row for _, row in rows]))
         self.warnings = (*_warnings(plan, len(done)), *self._doubts(len(done) - len(rows)))
+
+    @cached_property
+    def curves(self) -> dict[tuple[str, str], Roc]:
+        """Curve of each detector without training, by detector and set."""
+        return {key: roc(*scores, paired=True) for key, scores in self.scores(0).items()}
+
+    def scores(self, pairs: int) -> dict[tuple[str, str], tuple[list[float], list[float]]]:
+        """Scores of covers and stegos by detector and set, all seeds together, trained on `pairs`; 0 for none."""
+        found: dict[tuple[str, str], tuple[list[float], list[float]]] = {}
+        for job, row in self._rows:
+            if job.pairs == pairs:
+                covers, stegos = found.setdefault((job.detector, job.set), ([], []))
+                covers += _numbers(row["covers"])
+                stegos += _numbers(row["stegos"])
+        return found
 
     def of(self, each: SetSummary, detector: str) -> list[Point]:
         """Points of a detector on a set, from few pairs to many."""
@@ -148,7 +161,12 @@ class Result:
                 tables.append(self._accuracies(lines, evaded))
         if self.plan.several_payloads:
             tables.append(self._crossings())
-        return Report(NAME, TITLE, tuple(tables), self.warnings, self.notes)
+        return Report(NAME, TITLE, tuple(tables), self.warnings, self.notes, tuple(self._records()))
+
+    def _records(self) -> Iterator[Mapping[str, Any]]:
+        """A record for each evaluation, without the single scores."""
+        for _, row in self._rows:
+            yield {name: value for name, value in row.items() if isinstance(value, str | int | float)}
 
     def _sets(self) -> Table:
         rows = [
@@ -206,7 +224,7 @@ class Result:
 
 
 def render_figure4(store: Store, formats: Sequence[str] = ()) -> Rendered:
-    """Write the last run's result beside its rows, as `formats` (md, tex, png) or as all that can be made.
+    """Write the last run's result beside its rows, as `formats` or as the usual ones that can be made.
 
     Raises UsageError where nothing is evaluated yet, and for a requested format that is unknown or cannot be made.
     """
@@ -216,7 +234,9 @@ def render_figure4(store: Store, formats: Sequence[str] = ()) -> Rendered:
         hint = f"Run it first: csfnns experiment {NAME} DIR..."
         raise UsageError(f"Nothing is evaluated yet in {store.folder}.", hint)
     result = Result(plan, stored)
-    return reports.write_report(result.report(), store.folder, formats, lambda: {f"{NAME}.png": chart(result)})
+    return reports.write_report(
+        result.report(), store.folder, formats, lambda kind: {f"{NAME}.{kind}": chart_data(chart(result), kind)}
+    )
 
 
 def _diverged(row: Row) -> bool:
@@ -333,8 +353,8 @@ def _notes(plan: EvaluationPlan) -> list[str]:
     return notes + [f"Settings of {name}: {text}" for name, text in plan.settings.items() if text != name]
 
 
-def chart(result: Result) -> bytes:
-    """PNG: curves without training, accuracy against pairs for each detector, accuracy against payload.
+def chart(result: Result) -> "Figure":
+    """Curves without training, accuracy against pairs for each detector, accuracy against payload.
 
     One number of pairs is no curve, and is left out where there are payloads. Raises ImportError without matplotlib.
     """
@@ -358,7 +378,7 @@ def chart(result: Result) -> bytes:
         axes.grid(alpha=0.3)
         axes.tick_params(labelsize=7)
     figure.supxlabel(" ".join(result.warnings), fontsize=8, color="0.3", wrap=True)
-    return as_png(figure)
+    return figure
 
 
 def draw_curves(axes: "Axes", result: Result, detector: str) -> None:

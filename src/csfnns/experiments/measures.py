@@ -21,10 +21,10 @@ from csfnns.experiments.base import (
     Value,
     denoised,
 )
-from csfnns.experiments.methods import Trial, recover
+from csfnns.experiments.methods import Trial, fingerprint, recover
 from csfnns.extras import has
 from csfnns.images.io import Picture, read_picture
-from csfnns.images.metrics import compare
+from csfnns.images.metrics import apd, compare
 from csfnns.stream import Seed
 
 if TYPE_CHECKING:
@@ -127,6 +127,11 @@ def _with_denoised(trial: Trial, measure: Callable[[bool], Measured]) -> Measure
 
 def denoiser_setting() -> str | None:
     """Digest of the denoiser's weights; None where this installation has none."""
+    from csfnns.images.denoise import external_weights
+
+    external = external_weights()
+    if external is not None:
+        return fingerprint(external)
     path = files("csfnns") / "weights" / "denoiser.safetensors"
     return sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
@@ -164,12 +169,12 @@ def _shown(got: Recovered, *, clean: bool) -> Picture:
 
 
 def distance(a: Picture, b: Picture | None, *, lpips: bool) -> Mapping[str, Value]:
-    """PSNR in dB, SSIM and, on request, LPIPS; the reason instead of each where there is no picture."""
+    """PSNR in dB, SSIM, APD and, on request, LPIPS; the reason instead of each where there is no picture."""
     if b is None:
-        return dict.fromkeys(("psnr", "ssim", "lpips") if lpips else ("psnr", "ssim"), UNREADABLE)
+        return dict.fromkeys(("psnr", "ssim", "apd", *(["lpips"] if lpips else [])), UNREADABLE)
     figures = compare(a, b)
     ssim: Value = "too small for SSIM" if figures.ssim is None else figures.ssim
-    values: dict[str, Value] = {"psnr": figures.psnr, "ssim": ssim}
+    values: dict[str, Value] = {"psnr": figures.psnr, "ssim": ssim, "apd": apd(a, b)}
     return values | {"lpips": perceptual(a, b)} if lpips else values
 
 

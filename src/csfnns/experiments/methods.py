@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,22 @@ import numpy as np
 from csfnns.baselines import SCHEMES, make_scheme
 from csfnns.errors import CsfnnsError, NoMessageError, PictureError, UsageError
 from csfnns.experiments.base import Case, DecoderInput, Recovered
+from csfnns.experiments.changes import EVADE, INITIALISER, change, settings_of
 from csfnns.experiments.provenance import code_digest, outside_modules
 from csfnns.images.io import Picture
 from csfnns.methods import CsFnns, Direct, ReceiverSeeds, Scheme
 from csfnns.methods.select import LEAST_PSNR
 from csfnns.profile import GRID, Profile, make_profile
 from csfnns.registry import Entry, Registry
+from csfnns.steganalysis import find_model
 from csfnns.stream import SEED_BYTES, Seed
 
 __all__ = ["LEAST_PSNR", "METHODS", "Method", "ReceiverSeeds", "Scheme", "Setting"]
 
 UDH_FOLDER = "CSFNNS_UDH"
 """Environment variable: folder of UDH's weights, udh-SECRETS-BPP.safetensors of training/udh.py."""
+STEGANOGAN_FOLDER = "CSFNNS_STEGANOGAN"
+"""Environment variable: folder of steganogan-dense.safetensors, which `csfnns weights convert` writes."""
 JPEG = "jpeg:90/420"
 """The compression of Table 3, which adapted methods (★) know in their search."""
 TRELLIS = "standard"
@@ -40,6 +44,10 @@ class Setting:
     steps: int | None
     """Of every search; None for each method's own."""
     device: str
+    changes: Mapping[str, str] = field(default_factory=dict)
+    """Other values of settings, for methods that have them (changes.py)."""
+    seed: int = 0
+    """Of all keys; 0 for those of a run without a seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,16 +80,28 @@ class Method(Entry):
         """Scheme for these receivers."""
         assert callable(self.factory)
         scheme: Scheme = self.factory(profile, setting, receivers)
-        return scheme
+        return change(scheme, setting.changes) if setting.changes else scheme
 
-    def profile(self, case: Case, side: int) -> Profile:
+    def profile(self, case: Case, side: int, changes: Mapping[str, str] | None = None) -> Profile:
         """Public choices for covers of that side."""
         choices: dict[str, Any] = {"width": side, "height": side}
         if self.preset != TRELLIS:  # which has neither a rate nor weights
             choices["bpp"] = case.bpp
-        if case.weights is not None:
-            choices["weights"] = case.weights
+        weights = case.weights or (changes or {}).get(INITIALISER)
+        if weights is not None and self.has_initialiser:
+            choices["weights"] = weights
         return make_profile(self.preset, **choices)
+
+    @property
+    def has_initialiser(self) -> bool:
+        """Whether it has a decoder whose weights can have several distributions."""
+        return self.decoder_input is not None and self.preset != TRELLIS
+
+    def settings(self, case: Case, setting: Setting) -> set[str]:
+        """Names of the settings that a run can change."""
+        plain = replace(setting, changes={})
+        scheme = self.build(self.profile(case, setting.side), plain, [NOBODY] * case.receivers)
+        return {*settings_of(scheme), *([INITIALISER] if self.has_initialiser else [])}
 
     def seconds(self, case: Case, setting: Setting) -> float:
         """Time of one embedding on two cores, roughly."""
@@ -93,11 +113,17 @@ class Method(Entry):
         """Every setting in this case, as the scheme shows them, with digests of weights and of another package's code."""
         side = scaled(setting.side, case)
         try:
-            scheme = self.build(self.profile(case, side), replace(setting, side=side), [NOBODY] * case.receivers)
+            profile = self.profile(case, side, setting.changes)
+            scheme = self.build(profile, replace(setting, side=side), [NOBODY] * case.receivers)
         except CsfnnsError as error:
             raise type(error)(f"{self.name}, {case.label}: {error.message}", error.hint) from error
         weights = getattr(scheme, "weights", None)
-        text = repr(scheme) + (f" of {fingerprint(weights)}" if isinstance(weights, Path) else "")
+        networks = ""
+        if isinstance(scheme, CsFnns) and scheme.detectors:
+            scheme = replace(scheme, detectors=())
+            evaded = [find_model(each.strip()) for each in setting.changes[EVADE].split(",")]
+            networks = ", evading " + ", ".join(f"{path.name} of {fingerprint(path)}" for path in evaded)
+        text = repr(scheme) + networks + (f" of {fingerprint(weights)}" if isinstance(weights, Path) else "")
         outside = outside_modules(type(scheme))
         return f"{text}, code {code_digest((), outside)}" if outside else text
 
@@ -188,13 +214,13 @@ def fingerprint(path: Path) -> str:
         raise PictureError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
 
 
-def _searched(name: str, channel: str | None = None) -> Callable[..., Scheme]:
-    """Builds a scheme with a search of its own, for that channel."""
+def _searched(name: str, channel: str | None = None, **own: Any) -> Callable[..., Scheme]:
+    """Builds a scheme with a search of its own, for that channel and with those settings."""
 
     def build(profile: Profile, setting: Setting, receivers: Sequence[ReceiverSeeds]) -> Scheme:
         from csfnns.search import parse_channel, preset
 
-        choices: dict[str, Any] = {} if setting.steps is None else {"steps": setting.steps}
+        choices = own | ({} if setting.steps is None else {"steps": setting.steps})
         choices["channel"] = parse_channel(channel) if channel else None
         if name == "csfnns":
             choices = {"search": replace(preset(profile), **choices)}
@@ -232,6 +258,22 @@ def _udh_lacks(case: Case) -> str | None:
     return f"no weights {path} (train them with '{train}', or set {UDH_FOLDER} to their folder)"
 
 
+def _steganogan(profile: Profile, setting: Setting, receivers: Sequence[ReceiverSeeds]) -> Scheme:
+    return make_scheme("steganogan", profile, weights=_steganogan_weights(), device=setting.device)
+
+
+def _steganogan_weights() -> Path:
+    return Path(os.environ.get(STEGANOGAN_FOLDER, "weights")) / "steganogan-dense.safetensors"
+
+
+def _steganogan_lacks(case: Case) -> str | None:
+    path = _steganogan_weights()
+    if path.is_file():
+        return None
+    get = f"'pip download --no-deps steganogan' and 'csfnns weights convert steganogan-….whl -o {path.parent}'"
+    return f"no weights {path} (get them with {get}, or set {STEGANOGAN_FOLDER} to their folder)"
+
+
 class _Methods(Registry[Method]):
     """The methods below, and every baseline of another package, as it is."""
 
@@ -250,7 +292,7 @@ class _Methods(Registry[Method]):
         return Method(lambda profile, setting, receivers: make_scheme(name, profile), name, name=name)
 
 
-_KNOWN = ("trellis", "csfnns", "kishore", "luo", "lsb", "udh")
+_KNOWN = ("trellis", "csfnns", "kishore", "luo", "lsb", "udh", "steganogan")
 """Schemes that the methods below use."""
 _BY_DELTA: dict[str, Any] = {"decoder_input": "perturbation"}
 _BY_STEGO: dict[str, Any] = {"decoder_input": "stego"}
@@ -260,11 +302,20 @@ _ALL = (
     Method(_searched("kishore"), "Kishore et al.", name="kishore", steps=2000, step_seconds=0.3, **_BY_STEGO),
     Method(_searched("luo"), "Luo et al.", name="luo", steps=1500, step_seconds=0.3, **_BY_STEGO),
     Method(_udh, "UDH", name="udh", lacks=_udh_lacks),
+    Method(_steganogan, "SteganoGAN", name="steganogan", step_seconds=4, lacks=_steganogan_lacks),
     Method(_searched("csfnns"), "Cs-FNNS (paper)", name="paper", steps=1500, step_seconds=0.3, **_BY_DELTA),
     Method(_trellis, "Cs-FNNS (standard)", name="standard", preset=TRELLIS, **_BY_DELTA),
     Method(_searched("kishore", JPEG), "★ Kishore et al.", name="kishore-jpeg", steps=2000, **_STAR, **_BY_STEGO),
     Method(_searched("luo", JPEG), "★ Luo et al.", name="luo-jpeg", steps=1500, **_STAR, **_BY_STEGO),
     Method(_searched("csfnns", JPEG), "★ Cs-FNNS (paper)", name="paper-jpeg", steps=1500, **_STAR, **_BY_DELTA),
+    Method(
+        _searched("csfnns", JPEG, channel_every=2, received_distortion=True),
+        "★ Cs-FNNS (paper, as its authors search)",
+        name="paper-jpeg-authors",
+        steps=1500,
+        **_STAR,
+        **_BY_DELTA,
+    ),
     Method(
         _searched("csfnns", JPEG),
         "★ Cs-FNNS (robust)",

@@ -24,7 +24,7 @@ from csfnns.images.metrics import residual
 
 _DENOISED = (
     "The paper's recovered figures are after its denoiser (DnCNN). Lines that say so are after csfnns's own, a smaller"
-    " one; the others are what the decoder returns."
+    " one, unless CSFNNS_DENOISER named another; the others are what the decoder returns."
 )
 _RAW = "Recovered pictures are as the decoder returns them, before any denoiser."
 _COMPARED = ("kishore", "luo", "paper", "standard")

@@ -1,18 +1,20 @@
 """Reports: rows of a store as tables in Markdown and LaTeX and as a chart, or a figure's pages, with all notes."""
 
+import csv
 import io
+import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from csfnns.batch.store import Row, Store
 from csfnns.errors import PictureError, UsageError
 from csfnns.experiments.base import HERE, PUBLISHED_SIDE, Case, Column, Experiment, Shot, dataset_label
 from csfnns.experiments.methods import LEAST_PSNR, METHODS, scaled
 from csfnns.experiments.run import Job, Plan
 from csfnns.experiments.statistics import Estimate, estimate
-from csfnns.experiments.store import Row, Store
 from csfnns.files import write_result
 from csfnns.images.io import read_picture
 from csfnns.images.output import encode_picture
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = ("md", "tex", "png")
+FORMATS = ("md", "tex", "png", "csv", "json", "svg", "pdf")
+USUAL = FORMATS[:3]
+"""What is written unless formats are named."""
+CHARTS = ("png", "svg", "pdf")
 PAPER = "the paper"
 NOTHING = "–"
 DPI = 150
@@ -89,6 +94,8 @@ class Report:
     warnings: tuple[str, ...]
     """What nobody may overlook: settings other than the published ones, pictures that are still missing."""
     notes: tuple[str, ...]
+    records: tuple[Mapping[str, Any], ...] = field(repr=False)
+    """What was measured, one record a line of the CSV file: figures with all their digits."""
 
     @property
     def remark(self) -> str:
@@ -110,6 +117,22 @@ class Report:
         comments = [f"% {note}" for note in (self.title, *self._remarks)]
         return "\n".join([*comments, *(table.latex(self.remark) for table in self.tables)]) + "\n"
 
+    def csv(self) -> str:
+        """The records, with every name that one of them has as a column."""
+        names = list(dict.fromkeys(name for record in self.records for name in record))
+        file = io.StringIO()
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.records)
+        return file.getvalue()
+
+    def json(self) -> str:
+        """Everything, with the cells of the tables as they are printed."""
+        content = asdict(self)
+        for record in content["records"]:  # JSON has no infinity
+            record.update({name: "Infinity" for name, value in record.items() if value == math.inf})
+        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
 
 @dataclass(frozen=True)
 class Rendered:
@@ -122,7 +145,7 @@ class Rendered:
 
 
 def render(experiment: Experiment, store: Store, formats: Sequence[str] = ()) -> Rendered:
-    """Write the last run's table or figure beside its rows, as `formats` (md, tex, png) or as all that can be made.
+    """Write the last run's table or figure beside its rows, as `formats` (FORMATS) or as the usual ones that can be made.
 
     Raises UsageError where there is no run or nothing is measured yet, and for a requested format that is unknown or
     cannot be made.
@@ -134,7 +157,7 @@ def render(experiment: Experiment, store: Store, formats: Sequence[str] = ()) ->
         raise UsageError(f"Nothing of {experiment.name} is measured yet in {store.folder}.", hint)
     sheet = Sheet(experiment, plan, stored)
     report = sheet.report()
-    return write_report(report, store.folder, formats, lambda: _images(sheet, store.folder, report.remark))
+    return write_report(report, store.folder, formats, lambda kind: _images(sheet, store.folder, report.remark, kind))
 
 
 def check_formats(formats: Sequence[str]) -> None:
@@ -145,36 +168,38 @@ def check_formats(formats: Sequence[str]) -> None:
 
 
 def write_report(
-    report: Report, folder: Path, formats: Sequence[str], draw: Callable[[], Mapping[str, bytes]]
+    report: Report, folder: Path, formats: Sequence[str], draw: Callable[[str], Mapping[str, bytes]]
 ) -> Rendered:
-    """Write the report in these formats, or in all that can be made; `draw` gives PNG files by name.
+    """Write the report in these formats, or in the usual ones that can be made; `draw` gives files by name for one of
+    CHARTS.
 
     Raises UsageError for a requested format that cannot be made.
     """
-    contents: dict[str, Callable[[], Mapping[str, bytes]]] = {
-        "md": lambda: {f"{report.name}.md": report.markdown().encode()},
-        "tex": lambda: {f"{report.name}.tex": report.latex().encode()},
-        "png": draw,
-    }
+    texts = {"md": report.markdown, "tex": report.latex, "csv": report.csv, "json": report.json}
     files: dict[str, bytes] = {}
     skipped = {}
-    for name in formats or FORMATS:
+    for kind in formats or USUAL:
         try:
-            files |= contents[name]()
+            if kind in texts:
+                name = f"{report.name}.{kind}" if kind != "json" else f"{report.name}-result.json"  # beside the plan
+                files[name] = texts[kind]().encode()
+            else:
+                files |= draw(kind)
         except ImportError as error:
             reason, hint = "A chart needs matplotlib.", "Install it: pip install 'csfnns[experiments]'."
             if formats:
                 raise UsageError(reason, hint) from error
-            skipped[name] = f"{reason} {hint}"
+            skipped[kind] = f"{reason} {hint}"
     for name, data in files.items():
         write_result(folder / name, data, hint="Choose another --out.")
     return Rendered(report.markdown(), tuple(folder / name for name in files), skipped)
 
 
-def as_png(figure: "Figure") -> bytes:
-    """A figure of matplotlib as a PNG file."""
+def chart_data(figure: "Figure", kind: str) -> bytes:
+    """A figure of matplotlib as a file of one of CHARTS, without the time at which it was made."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    figure.savefig(buffer, format=kind, metadata=metadata)
     return buffer.getvalue()
 
 
@@ -258,7 +283,19 @@ class Sheet:
         ]
         table = Table("", (*head, *figures), tuple(rows), len(head) - 1)
         notes = (*self._notes(), *self._settings(), made_by(self.rows))
-        return Report(experiment.name, experiment.title, (table,), tuple(self._warnings()), notes)
+        return Report(
+            experiment.name, experiment.title, (table,), tuple(self._warnings()), notes, tuple(self._records())
+        )
+
+    def _records(self) -> Iterator[Mapping[str, Any]]:
+        """A record for each picture and variant; one with the reason where nothing was measured."""
+        for row in self.rows:
+            about = {name: row[name] for name in ("case", "method", "dataset", "pair", "cover")}
+            about |= {"secrets": " ".join(row["secrets"])}
+            for variant, figures in row["values"].items():
+                yield {**about, "variant": variant, **row["seconds"], **figures}
+            if row["error"]:
+                yield {**about, "error": row["error"]}
 
     def _lines(self, case: Case, method: str) -> list[Line]:
         mine = [row for row in self.rows if (row["case"], row["method"]) == (case.name, method)]
@@ -299,6 +336,7 @@ class Sheet:
             warnings.append(f"covers of {plan.side} pixels a side and not {PUBLISHED_SIDE}")
         if plan.steps is not None:
             warnings.append(f"searches of {plan.steps} steps and not each method's own")
+        warnings += [f"{name} = {value} in methods that have it" for name, value in plan.changes.items()]
         warnings = [f"NOT THE PUBLISHED SETTINGS: {' and '.join(warnings)}."] if warnings else []
         if len(self.rows) < len(plan.jobs):
             warnings.append(f"Not finished: {len(self.rows)} of {len(plan.jobs)} pictures are measured.")
@@ -392,11 +430,13 @@ def made_by(rows: Sequence[Row]) -> str:
     return f"Measured with {', '.join(versions)}; {'; '.join(machines)}." if rows else ""
 
 
-def _images(sheet: Sheet, folder: Path, remark: str) -> dict[str, bytes]:
+def _images(sheet: Sheet, folder: Path, remark: str, kind: str) -> dict[str, bytes]:
     """The chart of a table, or the pages of a figure."""
     experiment = sheet.experiment
     if experiment.draw is None:
-        return {f"{experiment.name}.png": chart(sheet, remark)}
+        return {f"{experiment.name}.{kind}": chart_data(chart(sheet, remark), kind)}
+    if kind != "png":
+        raise UsageError(f"The pages of {experiment.name} hold pictures.", "Choose --format png.")
     cases = [case.name for case in experiment.cases]
     done = [job for job, row in zip(sheet.done, sheet.rows, strict=True) if not row["error"]]
     done.sort(key=lambda job: (job.pair, cases.index(job.case)))
@@ -425,8 +465,8 @@ def _shot(experiment: Experiment, job: Job, folder: Path) -> Shot:
         raise PictureError(error.message, hint) from error
 
 
-def chart(sheet: Sheet, remark: str) -> bytes:
-    """PNG: a row of panels for each data set, a panel for each column, a point with its interval for each line.
+def chart(sheet: Sheet, remark: str) -> "Figure":
+    """A row of panels for each data set, a panel for each column, a point with its interval for each line.
 
     Raises ImportError without matplotlib.
     """
@@ -448,7 +488,7 @@ def chart(sheet: Sheet, remark: str) -> bytes:
     counts = ", ".join(sorted({line.pictures for line in lines} - {NOTHING}))
     legend = f"● ours, {counts} pictures, 95 % t-interval   ◇ the paper\n{remark}".strip()
     figure.supxlabel(legend, fontsize=8, color="0.3")
-    return as_png(figure)
+    return figure
 
 
 def _panel(axes: "Axes", points: Sequence[tuple[bool, Entry]]) -> None:

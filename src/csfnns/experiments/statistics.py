@@ -67,8 +67,8 @@ def accuracy(covers: Scores, stegos: Scores) -> float:
 
 def area(covers: Scores, stegos: Scores) -> float:
     """How often a stego scores above a cover, half for ties: the AUC. Pictures without a score rank lowest."""
-    c, s = (np.array([-np.inf if score is None else score for score in side]) for side in (covers, stegos))
-    return float(((s[:, None] > c) + (s[:, None] == c) / 2).mean())
+    c, s = (np.sort([-np.inf if score is None else score for score in side]) for side in (covers, stegos))
+    return float((np.searchsorted(c, s, "left") + np.searchsorted(c, s, "right")).mean() / (2 * len(c)))
 
 
 def crossing(points: Sequence[tuple[float, float]], level: float = FOUND) -> tuple[str, float] | None:

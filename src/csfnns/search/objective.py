@@ -51,11 +51,15 @@ class Weighted:
 
 
 class Distortion:
-    """Mean square of δ: the first term of Eq. 3, as the authors' code has it."""
+    """Mean square of δ: the first term of Eq. 3, as the authors' code has it; on request, of δ after the channel."""
+
+    def __init__(self, *, received: bool = False) -> None:
+        self.received = received
 
     def __call__(self, state: SearchState) -> Tensor:
         """Return the mean of δ², (N,)."""
-        return state.delta.square().mean((1, 2, 3))
+        delta = state.received if self.received and state.received is not None else state.delta
+        return delta.square().mean((1, 2, 3))
 
 
 class Recovery:

@@ -69,12 +69,17 @@ class Search:
     """Share of the steps after which that term is active."""
     channel: Channel | None = None
     """What may happen to the stego on its way; each step draws one case of it."""
+    channel_every: int = 1
+    """Steps of which the last sees the channel, and the others none."""
+    received_distortion: bool = False
+    """Whether the distortion is that of the stego after the channel, in steps that see it."""
     bf16: bool = False
     """Whether convolutions run in bfloat16. Everything else stays float32."""
 
     def __post_init__(self) -> None:
         for name, (valid, allowed) in {
             "steps": (self.steps >= 1, "at least 1"),
+            "channel_every": (self.channel_every >= 1, "at least 1"),
             "beta": (0 < self.beta < math.inf, "positive"),
             "growth": (0 < self.growth < math.inf, "positive"),
             "learning_rate": (0 < self.learning_rate < math.inf, "positive"),
@@ -107,7 +112,8 @@ class Search:
         optimiser = Adam(space.variable)
         transit = None if self.channel is None else Transit(self.channel, seeds)
         for number in range(self.steps):
-            self._step(number / self.steps, cover, terms, space, optimiser, transit)
+            seen = None if (number + 1) % self.channel_every else transit
+            self._step(number / self.steps, cover, terms, space, optimiser, seen)
             if progress is not None and progress(number + 1, self.steps) is False:
                 raise Cancelled("The search was cancelled.", "Nothing was written.")
         with torch.no_grad():

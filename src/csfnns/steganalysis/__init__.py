@@ -3,7 +3,7 @@
 base.py          what a detector is
 detectors.py     the registry
 replacement.py   detectors of LSB replacement: primary sets, sample pairs, RS, chi-square, StegExpose
-spam.py          features of neighbours, classified by a trained ensemble
+ensemble.py      features classified by a trained ensemble: spam.py (neighbours) · srm.py (the rich model)
 deep.py          networks as detectors: xunet.py · yenet.py · siastegnet.py · srnet.py, trained by training.py
 roc.py           how well scores separate stegos from covers
 """
@@ -23,9 +23,11 @@ from csfnns.steganalysis.deep import (
     train_network,
 )
 from csfnns.steganalysis.detectors import DETECTORS, networks
+from csfnns.steganalysis.ensemble import cross_scores
 from csfnns.steganalysis.replacement import ChiSquare, PrimarySets, Rs, SamplePairs, StegExpose
-from csfnns.steganalysis.roc import Roc, draw, roc
-from csfnns.steganalysis.spam import Spam, cross_scores, spam_features
+from csfnns.steganalysis.roc import Roc, draw, roc, roc_curve
+from csfnns.steganalysis.spam import Spam, spam_features
+from csfnns.steganalysis.srm import Srm, srm_features
 
 __all__ = [
     "DETECTORS",
@@ -38,6 +40,7 @@ __all__ = [
     "Rs",
     "SamplePairs",
     "Spam",
+    "Srm",
     "StegExpose",
     "TrainingConfig",
     "TrainingResult",
@@ -49,8 +52,10 @@ __all__ = [
     "make_network",
     "networks",
     "roc",
+    "roc_curve",
     "shipped_networks",
     "spam_features",
+    "srm_features",
     "train_network",
 ]
 

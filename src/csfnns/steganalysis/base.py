@@ -32,3 +32,7 @@ class DetectorEntry(Entry):
     `save`, `load` and `error`, as `Spam`. "network": a subclass of `network.Network`, used through `Deep`."""
     meaning: str = ""
     """One sentence that says what a score means."""
+    threshold: float | None = None
+    """Score above which the detector suspects a picture; None for a detector without one."""
+    false_alarms: str = ""
+    """How many plain pictures, which hold nothing, score above the threshold, in words."""

@@ -40,15 +40,22 @@ def roc(covers: Sequence[float] | F64, stegos: Sequence[float] | F64, *, paired:
             "Give equally many of both." if paired else "Give some of both.",
         )
     c, s = (np.where(np.isnan(each), -np.inf, each) for each in (covers, stegos))
-    thresholds = np.unique(np.concatenate([c, s]))[::-1]
-    false_alarms, detections = (
-        np.concatenate([[0.0], (values >= thresholds[:, None]).mean(axis=1)]) for values in (c, s)
-    )
+    false_alarms, detections = roc_curve(c, s)
     wins = (s[:, None] > c) + (s[:, None] == c) / 2  # (stegos, covers)
     areas = _resampled_areas(wins, paired, np.random.default_rng(seed))
     low, high = map(float, np.quantile(areas, (0.025, 0.975)))
     error = float(((1 - detections + false_alarms) / 2).min())
     return Roc(false_alarms, detections, float(wins.mean()), low, high, error)
+
+
+def roc_curve(covers: F64, stegos: F64) -> tuple[F64, F64]:
+    """False alarms and detections of `Roc`, from (0, 0) to (1, 1), of scores without NaN; at least one of each."""
+    thresholds = np.unique(np.concatenate([covers, stegos]))[::-1]
+    alarms, found = (
+        np.concatenate([[0.0], (len(values) - np.searchsorted(np.sort(values), thresholds)) / len(values)])
+        for values in (covers, stegos)
+    )
+    return alarms, found
 
 
 def _resampled_areas(wins: F64, paired: bool, random: np.random.Generator) -> F64:
