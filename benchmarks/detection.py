@@ -30,13 +30,13 @@ from typing import Any
 import numpy as np
 
 from common import ROOT, envelope, make_method, make_parser, pictures, print_table, receiver, write
+from csfnns.batch.store import VERSION
 from csfnns.errors import NoMessageError
 from csfnns.experiments import EvaluationConfig, PairSet, Store, load_pairs, plan_evaluation, run_evaluation
 from csfnns.experiments.evaluation import split
 from csfnns.experiments.pairs import lsb_matching
 from csfnns.experiments.provenance import HIDING, code_digest
 from csfnns.experiments.statistics import accuracy, area
-from csfnns.experiments.store import VERSION
 from csfnns.images.io import Picture, fit, read_picture
 from csfnns.images.metrics import compare
 from csfnns.images.output import write_picture

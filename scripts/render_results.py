@@ -238,7 +238,12 @@ TABLES["runs"] = Listing(
         "channels-imagenet": ("channels", "what survives compression, noise and scaling"),
         "steganalysis": ("steganalysis", "statistical detectors at known rates"),
         "startup": ("startup", "seconds of whole processes and of covers"),
-        "kills": ("kills", "processes killed while hiding"),
+        "kills": ("kills", "what is left of commands that are killed at random and at every call that writes"),
+        "faults": ("faults", "what is left of commands whose disk fails at every call that writes"),
+        "bombs": ("bombs", "processor time and memory of hostile pictures"),
+        "web": ("web", "the page: its start, memory, preview, and a soak"),
+        "batch": ("batch", "1,000 jobs while workers and coordinators are killed"),
+        "long": ("long", "a file over many pictures, two of them lost"),
     }
 )
 

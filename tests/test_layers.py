@@ -15,20 +15,22 @@ ROOT = Path(csfnns.__file__).parent
 # As docs/architecture.md draws it, upside down: who stands in a line may import what stands in the lines above it.
 ORDER = [
     {"errors", "stream"},
-    {"extras", "files", "process", "profile"},
+    {"extras", "files", "process", "profile", "tensors"},
     {"images", "keys", "registry"},
     {"coding", "covers", "decoders", "steganalysis"},
     {"address", "payloads", "search"},
     {"methods"},
     {"baselines", "messages"},
-    {"api"},
+    {"api", "sentences"},
+    {"batch"},
     {"experiments"},
+    {"web"},
     {"cli"},
     {"__main__"},
 ]
 RANK = {name: rank for rank, line in enumerate(ORDER) for name in line}
 FAMILIES = ("baselines", "covers", "decoders", "payloads", "steganalysis")
-SHARED = {"base", "register", "transform", "detectors", "config"}
+SHARED = {"base", "register", "transform", "detectors", "config", "ensemble"}
 """Modules of a family that its members share."""
 HEAVY = ("torch", "diffusers", "jpeglib", "matplotlib", "scipy", "skimage")
 

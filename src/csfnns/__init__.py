@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from csfnns.api import capacity_surviving as capacity_surviving
     from csfnns.api import check_cover as check_cover
     from csfnns.api import cover_of as cover_of
+    from csfnns.api import fresh_covers as fresh_covers
     from csfnns.api import hide as hide
+    from csfnns.api import hide_long as hide_long
     from csfnns.api import make_decoy as make_decoy
     from csfnns.api import reveal as reveal
+    from csfnns.api import reveal_long as reveal_long
     from csfnns.api import share_album as share_album
+    from csfnns.batch.plan import BatchResult as BatchResult
+    from csfnns.batch.plan import hide_many as hide_many
     from csfnns.errors import Cancelled as Cancelled
     from csfnns.errors import CapacityError as CapacityError
     from csfnns.errors import CoverError as CoverError
@@ -46,7 +51,10 @@ if TYPE_CHECKING:
     from csfnns.messages.results import Cover as Cover
     from csfnns.messages.results import Decoy as Decoy
     from csfnns.messages.results import Hidden as Hidden
+    from csfnns.messages.results import LongHidden as LongHidden
+    from csfnns.messages.results import LongRevealed as LongRevealed
     from csfnns.messages.results import Revealed as Revealed
+    from csfnns.messages.send import FreshCover as FreshCover
     from csfnns.methods import Capacity as Capacity
     from csfnns.methods import Direct as Direct
     from csfnns.methods import Jpeg as Jpeg
@@ -70,11 +78,15 @@ _HOMES = {
         "capacity_surviving",
         "check_cover",
         "cover_of",
+        "fresh_covers",
         "hide",
+        "hide_long",
         "make_decoy",
         "reveal",
+        "reveal_long",
         "share_album",
     ),
+    "csfnns.batch.plan": ("BatchResult", "hide_many"),
     "csfnns.errors": (
         "Cancelled",
         "CapacityError",
@@ -100,7 +112,8 @@ _HOMES = {
         "strength",
         "write_key",
     ),
-    "csfnns.messages.results": ("Arrival", "Cover", "Decoy", "Hidden", "Revealed"),
+    "csfnns.messages.results": ("Arrival", "Cover", "Decoy", "Hidden", "LongHidden", "LongRevealed", "Revealed"),
+    "csfnns.messages.send": ("FreshCover",),
     "csfnns.methods": ("Capacity", "Direct", "Jpeg", "Paper", "Robust", "Trellis"),
     "csfnns.payloads.frame": ("File",),
     "csfnns.payloads.secret": ("Text", "text"),

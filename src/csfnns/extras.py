@@ -14,6 +14,8 @@ MODULES = {
     "sd": (*_NETWORK, "accelerate", "diffusers", "transformers"),
     "jpeg": ("jpeglib",),
     "phone": ("pi_heif",),
+    "web": ("starlette", "uvicorn"),
+    "cluster": ("ray",),
 }
 """Modules that each extra of pyproject.toml installs."""
 
@@ -29,17 +31,17 @@ def require(extra: str, what: str) -> None:
         raise UsageError(f"{what} needs the extra '{extra}'.", f"Install it: pip install 'csfnns[{extra}]'.")
 
 
-def load_lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """`__getattr__` of a package whose names need the extra `network`.
+def load_lazily(package: str, homes: Mapping[str, str], *, extra: str | None = "network") -> Callable[[str], Any]:
+    """`__getattr__` of a package whose names are imported when they are first used.
 
-    `homes` gives the submodule of each name. A submodule is imported when a name of it is first used, so that importing
-    the package never imports torch. Raises UsageError where the extra is missing.
+    `homes` gives the submodule of each name. Raises UsageError where the extra that they need is missing.
     """
 
     def load(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        require("network", f"{package}.{name}")
+        if extra is not None:
+            require(extra, f"{package}.{name}")
         return getattr(import_module(f"{package}.{homes[name]}"), name)
 
     return load

@@ -20,10 +20,12 @@ def test_files_and_photographs_have_a_capacity(
     fixed_key("mine.key", side=64)
     transcript("""
         $ csfnns capacity -k mine.key
-        A .png holds files of up to 1,... bytes, and shows no difference up to ... bytes.
-        A 640x480 photograph arrives in ... quality.
+        A .png holds files of up to 1,... bytes.
+        Up to ... bytes, the eye sees no difference from the cover. Detectors may find what no eye sees.
+        Photographs, for example:
+          one of 640x480 arrives in ... quality.
         ...
-        A 4000x3000 photograph is too large.
+          one of 4000x3000 is too large.
     """)
     assert ".jpg of quality 80, 45.0 dB" in run("csfnns capacity -k mine.key --quality 80 -v")
     shown = ask("csfnns capacity -k mine.key --quality 95")

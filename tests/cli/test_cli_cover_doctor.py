@@ -42,6 +42,17 @@ def test_the_check_cover_can_be_written(run: Run, ask: Ask, desk: Path) -> None:
     assert "[exit" not in run("csfnns cover -k mine.key -o cover.png -f")
 
 
+@pytest.mark.parametrize("kind", ["", "--decoy"])
+def test_many_fresh_covers_can_be_written(kind: str, run: Run, ask: Ask, desk: Path) -> None:
+    run("csfnns key new mine.key --size 64")
+    assert "needs a folder" in run(f"csfnns cover -k mine.key --count 3 -o covers {kind}")
+    (desk / "covers").mkdir()
+    files = ask(f"csfnns cover -k mine.key --count 3 -o covers {kind}")["files"]
+    assert files == [str(Path("covers") / f"cover-000{i}.png") for i in (1, 2, 3)]
+    assert len({(desk / name).read_bytes() for name in files}) == 3
+    assert run(f"csfnns cover -k mine.key --count 3 -o covers {kind}").endswith("[exit 3]")
+
+
 def test_a_decoy_holds_nothing(transcript: Transcript, run: Run, desk: Path) -> None:
     run("csfnns key new mine.key --size 128")
     transcript("""

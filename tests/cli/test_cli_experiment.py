@@ -203,7 +203,7 @@ def test_pairs_and_what_detectors_make_of_them(transcript: Transcript, desk: Pat
         1 of 1: 5@1; about 1 s left
         pairs/lsb: 12 pairs of low bits, 6 bits a pixel; 1 are new.
         $ {FIGURE}
-        2 evaluations to do, 0 are stored.
+        2 evaluations to do, 0 are stored; about ... on one core.
         1 of 2: stegexpose: lsb-6; about ... left
         2 of 2: spam trained on 8 pairs, seed 1: lsb-6; about 1 s left
         # Figure 4: undetectability

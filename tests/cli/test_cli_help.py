@@ -104,7 +104,7 @@ def test_mistakes_are_answered_with_what_there_is(transcript: Transcript, run: R
         ...
         [exit 2]
         $ csfnns reveal
-        error: Missing argument 'PICTURE'.
+        error: Missing argument 'PICTURE|FOLDER'.
         ...
         [exit 2]
         $ csfnns -V

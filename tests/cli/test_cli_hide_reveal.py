@@ -1,6 +1,7 @@
 """Pictures, files and text, hidden and revealed on the command line."""
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def test_a_picture_is_hidden_and_revealed(transcript: Transcript, photo: Picture
         {READY}
         $ csfnns reveal holiday.png -k mine.key -o back.png
         Revealed back.png: a 60x40 picture, clear, sent on ... at ...:....
-        $ csfnns hide secret.png -k mine.key -o quiet.webp -q --undated
+        $ csfnns hide secret.png -k mine.key -o quiet.webp -q --set dated=no
         $ csfnns reveal quiet.webp -k mine.key -o inbox
         Revealed inbox/secret.png: a 60x40 picture, clear.
         $ csfnns reveal quiet.webp -k mine.key -o again.png -q
@@ -194,13 +195,63 @@ def test_a_name_from_a_message_is_only_a_name(run: Run, key: None, desk: Path) -
     (desk / "inbox").mkdir()
     (desk / "inbox/-rf.txt").write_text("hello")
     run("csfnns hide inbox/-rf.txt -k mine.key -o a.png")
-    assert run("csfnns reveal a.png -k mine.key").startswith("Revealed ./-rf.txt: 5 bytes, exactly as sent")
-    assert Path("-rf.txt").read_text() == "hello"
+    assert run("csfnns reveal a.png -k mine.key").startswith("Revealed rf.txt: 5 bytes, exactly as sent")
+    assert Path("rf.txt").read_text() == "hello"
+
+
+def test_a_file_that_could_run_does_not_arrive_as_one(transcript: Transcript, key: None, desk: Path) -> None:
+    (desk / "photo.jpg.desktop").write_text("[Desktop Entry]")
+    transcript("""
+        $ csfnns hide photo.jpg.desktop -k mine.key -o a.png -q
+        $ csfnns reveal a.png -k mine.key
+        Revealed photo.jpg.desktop.bin: 15 bytes, exactly as sent on ....
+        Its sender named it photo.jpg.desktop: some systems would run a file of that name.
+        $ csfnns reveal a.png -k mine.key -o my.desktop
+        Revealed my.desktop: 15 bytes, exactly as sent on ....
+    """)
+    assert not any(os.access(desk / name, os.X_OK) for name in ("photo.jpg.desktop.bin", "my.desktop"))
+
+
+WRITERS = (
+    "csfnns hide report.pdf -k mine.key -o {}",
+    "csfnns reveal holiday.png -k mine.key -o {}",
+    "csfnns cover -k mine.key -o {}",
+    "csfnns cover --decoy -k mine.key -o {}",
+    "csfnns grain secret.png -o {}",
+    "csfnns measure secret.png secret.png --residual {}",
+)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
+def test_force_replaces_no_key_no_link_and_nothing_special(run: Run, report: bytes, key: None, desk: Path) -> None:
+    run("csfnns hide report.pdf -k mine.key -o holiday.png -q")
+    (desk / "key.png").write_bytes((desk / "mine.key").read_bytes())
+    (desk / "link.png").symlink_to("secret.png")
+    os.mkfifo(desk / "pipe.png")
+    kept = {"key.png": "a key file", "link.png": "a symbolic link", "pipe.png": "not a regular file"}
+    before = {name: os.lstat(desk / name) for name in kept}
+    for writer in WRITERS:
+        for name, what in kept.items():
+            assert f"error: {name} is {what}.\n" in run(f"{writer.format(name)} --force")
+    assert {name: os.lstat(desk / name).st_ino for name in kept} == {n: each.st_ino for n, each in before.items()}
+    assert "error: /dev/stdout is a symbolic link.\n" in run("csfnns reveal holiday.png -k mine.key -o /dev/stdout -f")
+    assert "error: /dev/null is not a regular file.\n" in run("csfnns reveal holiday.png -k mine.key -o /dev/null -f")
+
+
+def test_force_replaces_nothing_that_the_command_reads(run: Run, report: bytes, key: None, desk: Path) -> None:
+    words = desk / "words.png"
+    words.write_text("seven quiet otters juggle copper lanterns at dawn")
+    os.link(words, desk / "other.png")
+    by_words = "--passphrase-file words.png --size 64 --force"
+    for command in ("hide report.pdf", "cover", "cover --decoy", "reveal secret.png"):
+        for name in ("words.png", "other.png", f"../{desk.name}/words.png"):
+            assert f"error: {name} is one of the inputs.\n" in run(f"csfnns {command} {by_words} -o {name}")
+    assert words.read_text().startswith("seven quiet otters")
 
 
 def test_text_is_shown(transcript: Transcript, ask: Ask, key: None, desk: Path) -> None:
     transcript(f"""
-        $ csfnns hide --text "See you [at] noon" -k mine.key -o a.png --undated
+        $ csfnns hide --text "See you [at] noon" -k mine.key -o a.png --set dated=no
         a.png is ready: a text (17 bytes) is inside and arrives unchanged.
         {READY}
         $ csfnns reveal a.png -k mine.key
@@ -230,7 +281,7 @@ def test_several_receivers_get_a_secret_each_from_one_picture(
         error: This message is not for 'carol'.
         hint: With this key, it can be read as: bob.
         [exit 2]
-        $ csfnns hide --text "Got it" -k team.bob.key -o answer.png -q --undated
+        $ csfnns hide --text "Got it" -k team.bob.key -o answer.png -q --set dated=no
         $ csfnns reveal answer.png -k team.key
         Revealed a text, exactly as sent by bob.
         Got it
@@ -498,3 +549,22 @@ def test_an_album_gives_covers_until_it_is_used_up(
     assert run("csfnns hide secret.png -k mine.key -o third.png").endswith("[exit 6]")
     run("csfnns key new plain.key --size 64")
     assert "[exit" not in run("csfnns cover -k plain.key")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of POSIX")
+def test_names_of_files_cannot_control_the_terminal(desk: Path, run: Run, fixed_key: Callable[..., None]) -> None:
+    fixed_key("mine.key", side=128)
+    (desk / "in").mkdir()
+    name = "a\x1b[2J\u202eb\nerror: c.png"
+    (desk / "in" / name).write_bytes(b"no picture")
+    (desk / "text").write_text("text")
+    os.rename("text", b"a\xff.txt")
+    shown = {
+        "reveal in -k mine.key": "a?[2J?b?error: c.png: ",
+        "hide a\udcff.txt -k mine.key -o \udcff.png": "?.png is ready: a.txt (4 bytes)",
+        "reveal \udcff.png -k mine.key -o \udcfe.txt": "Revealed ?.txt: ",
+    }
+    for command, words in shown.items():
+        seen = run(f"csfnns {command}")
+        assert words in seen
+        assert seen.replace("\n", "").isprintable()

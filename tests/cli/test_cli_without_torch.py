@@ -87,7 +87,7 @@ REFUSED = (
     "csfnns capacity -k robust.key",
     "csfnns measure secret.png secret.png --lpips alex",
     "csfnns steganalysis score secret.png --detector xunet",
-    "csfnns steganalysis train --covers . --stegos . --detector xunet -o model",
+    "csfnns steganalysis train --covers covers --stegos covers --detector xunet -o model",
     "csfnns experiment run table1 --covers . --secrets .",
 )
 
@@ -96,6 +96,8 @@ def test_what_needs_torch_says_so_and_does_nothing(bare: Bare, photo: Picture, d
     fixed_key("paper.key", profile="paper", side=64)
     fixed_key("robust.key", profile="robust", side=128)
     (desk / "note.txt").write_text("hello")
+    (desk / "covers").mkdir()
+    (desk / "covers" / "a.png").write_bytes((desk / "secret.png").read_bytes())
     before = set(desk.iterdir())
     for line, (code, out, err) in zip(REFUSED, bare(*REFUSED), strict=True):
         assert (code, out) == (2, ""), line

@@ -398,8 +398,8 @@ def test_a_damaged_picture(play: Play, scene: Scene, anna: Path, ben: Path) -> N
     """A few pixels were painted over: a photo still comes, with a warning; a file, which must be exact, does not."""
     Image.fromarray(scene(48, 64)).save(anna / "photo.png")
     play("""
-        anna$ csfnns hide photo.png -k mine.key -o 1.png --undated -q
-        anna$ csfnns hide --text "At noon" -k mine.key -o 2.png --undated -q
+        anna$ csfnns hide photo.png -k mine.key -o 1.png --set dated=no -q
+        anna$ csfnns hide --text "At noon" -k mine.key -o 2.png --set dated=no -q
     """)
     for name in ("1.png", "2.png"):
         picture = read_picture(anna / name)

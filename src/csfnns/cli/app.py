@@ -12,6 +12,7 @@ import typer
 
 import csfnns
 from csfnns.cli import (
+    batch,
     capacity,
     config,
     cover,
@@ -24,6 +25,8 @@ from csfnns.cli import (
     reveal,
     show,
     steganalysis,
+    web,
+    weights,
 )
 from csfnns.errors import Cancelled, CsfnnsError, PictureError, UsageError
 
@@ -74,7 +77,10 @@ def _failed(error: CsfnnsError, ctx: Any) -> typer.Exit:
         error = type(error)(error.message, hint)
     elif not error.hint and isinstance(error, UsageError):
         error = UsageError(error.message, f"'csfnns {args[0]} --help-all' explains the options.")
-    show.error(error, json="--json" in args)
+    try:
+        show.error(error, json="--json" in args)
+    except OSError:
+        sys.stderr = StringIO()  # a full disk, for instance: the exit status says it
     return typer.Exit(error.exit_code)
 
 
@@ -111,6 +117,7 @@ app.add_typer(key.app, name="key")
 app.command()(hide.hide)
 app.command()(reveal.reveal)
 app.command()(cover.cover)
+app.command()(web.web)
 app.command(rich_help_panel=_MORE)(capacity.capacity)
 app.command(rich_help_panel=_MORE)(cover.grain)
 app.command(rich_help_panel=_MORE)(measure.measure)
@@ -118,11 +125,13 @@ app.command(rich_help_panel=_MORE)(config.config)
 app.command(rich_help_panel=_MORE)(help.completion)
 app.command(rich_help_panel=_MORE)(doctor.doctor)
 app.command("help", rich_help_panel=_MORE)(help.help_command)
+app.add_typer(batch.app, name="batch", rich_help_panel=_MORE)
 app.add_typer(experiment.app, name="experiment", rich_help_panel=_RESEARCH)
 app.add_typer(steganalysis.app, name="steganalysis", rich_help_panel=_RESEARCH)
-for _each in (key.app, experiment.app, steganalysis.app):
+app.add_typer(weights.app, name="weights", rich_help_panel=_RESEARCH)
+for _each in (key.app, batch.app, experiment.app, steganalysis.app, weights.app):
     _each.info.cls = help.Group
-for _each in (app, key.app, experiment.app, steganalysis.app):
+for _each in (app, key.app, batch.app, experiment.app, steganalysis.app, weights.app):
     for _command in _each.registered_commands:
         _command.cls = help.Command
 

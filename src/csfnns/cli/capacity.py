@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from csfnns import sentences
 from csfnns.cli import options, show
 from csfnns.cli.keys import KeyAccess, resolve_key
 from csfnns.cli.options import declare, option
@@ -54,20 +55,23 @@ def capacity(
         show.as_json(content | ({} if surviving is None else {"survive": {"channels": channels, "most": surviving}}))
         return
     if surviving is not None:
-        show.text(f"Files of up to {show.size(surviving)} survive {', '.join(channels)}.")
-    clear = show.size(found.at[_USUAL])
-    show.text(f"A .png holds files of up to {show.size(found.most)}, and shows no difference up to {clear}.")
+        show.text(f"Files of up to {sentences.size(surviving)} survive {', '.join(channels)}.")
+    clear = sentences.size(found.at[_USUAL])
+    show.text(f"A .png holds files of up to {sentences.size(found.most)}.")
+    show.text(f"Up to {clear}, the eye sees no difference from the cover. Detectors may find what no eye sees.")
     if compressed.most:
-        show.text(f"A .jpg of quality {quality} holds files of up to {show.size(compressed.most)}.")
+        show.text(f"A .jpg of quality {quality} holds files of up to {sentences.size(compressed.most)}.")
+    if pictures:
+        show.text("Photographs, for example:")
     for (width, height), psnr in pictures.items():
-        fate = f"arrives {show.clarity(psnr)}" if psnr >= _LEAST else "is too large"
-        figure = f", at about {show.decibels(psnr)}" if verbose and psnr >= _LEAST else ""
-        show.text(f"A {width}x{height} photograph {fate}{figure}.")
+        fate = f"arrives {sentences.clarity(psnr)}" if psnr >= _LEAST else "is too large"
+        figure = f", at about {sentences.decibels(psnr)}" if verbose and psnr >= _LEAST else ""
+        show.text(f"  one of {width}x{height} {fate}{figure}.")
     if not verbose:
         return
-    rows = {f".png, {show.decibels(level)}": most for level, most in found.at.items()}
+    rows = {f".png, {sentences.decibels(level)}": most for level, most in found.at.items()}
     rows |= {".png, at most": found.most, ".png as grain, 48.2 dB": grain}
-    rows |= {f".jpg of quality {quality}, {show.decibels(level)}": most for level, most in compressed.at.items()}
+    rows |= {f".jpg of quality {quality}, {sentences.decibels(level)}": most for level, most in compressed.at.items()}
     show.table({name: f"{most:>9,} bytes" for name, most in rows.items()})
 
 

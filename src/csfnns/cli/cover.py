@@ -1,21 +1,29 @@
 """`csfnns cover`, with which both ends check that they have the same key, and `csfnns grain`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from csfnns.cli import options, show, streams
 from csfnns.cli.keys import KeyAccess, resolve_key
 from csfnns.cli.options import argument, declare, option
 from csfnns.errors import UsageError
 
+if TYPE_CHECKING:
+    from csfnns.keys import Key
+
 
 @declare(
-    out=option("FILE", "Write it here, .png or .webp; - for standard output.", "--out", "-o"),
+    out=option(
+        "FILE|FOLDER", "Write it here, .png or .webp; - for standard output; with --count, a folder.", "--out", "-o"
+    ),
     decoy=option(None, "Make a new cover with grain that holds nothing, to send among others.", "--decoy"),
+    count=option("N", "Make N fresh covers, or decoys, in a folder: for experiments.", "--count"),
 )
 def cover(
     access: KeyAccess,
     out: Path | None = None,
     decoy: bool = False,
+    count: int | None = None,
     force: options.Force = False,
     json: options.AsJson = False,
 ) -> None:
@@ -25,7 +33,7 @@ def cover(
     the fingerprint of the key's check cover, which is never sent. Without the key, nobody can distinguish a decoy from what
     'csfnns hide --method grain' writes.
     """
-    streams.check_output(out, json=json)
+    streams.check_output(out, json=json, inputs=[access.key, access.passphrase_file])
     if decoy and out is None:
         raise UsageError("A decoy is a file to send.", "Name it: -o FILE.")
     key = resolve_key(access, quiet=json, json=json)
@@ -34,8 +42,11 @@ def cover(
     from csfnns.images.output import check_output_name
 
     covers, to_stdout = access.covers(key), str(out) == streams.STANDARD
+    if count is not None:
+        _write_many(key, covers, out, count, decoy=decoy, force=force, json=json)
+        return
     if out is not None and not to_stdout:
-        check_output_name(out, overwrite=force)
+        check_output_name(out, overwrite=force, inputs=[covers] if covers else [])
     made = csfnns.make_decoy(key, covers=covers) if decoy else csfnns.check_cover(key, covers=covers)
     if out is not None:
         streams.write_picture(made.picture, out, overwrite=force)
@@ -55,6 +66,29 @@ def cover(
         show.lines(lines, stderr=to_stdout)
 
 
+def _write_many(
+    key: "Key", covers: str | Path | None, out: Path | None, count: int, *, decoy: bool, force: bool, json: bool
+) -> None:
+    """Write cover-0001.png and so on."""
+    import csfnns
+
+    if count < 1:
+        raise UsageError(f"--count must be 1 or more, got {count}.", "Give a larger number.")
+    if out is None or not out.is_dir():
+        raise UsageError("--count needs a folder.", "Make one, and name it: -o FOLDER.")
+    paths = [out / f"cover-{i:0{max(4, len(str(count)))}}.png" for i in range(1, count + 1)]
+    for path in paths:
+        if decoy:
+            picture = csfnns.make_decoy(key, covers=covers).picture
+        else:
+            picture = csfnns.fresh_covers(key, 1, covers=covers)[0].picture
+        streams.write_picture(picture, path, overwrite=force)
+    if json:
+        show.as_json({"files": [str(path) for path in paths]})
+    else:
+        show.text(f"Written: {paths[0]}{'' if count == 1 else f' to {paths[-1].name}'}.")
+
+
 @declare(
     picture=argument("PICTURE", "Any picture; - for standard input."),
     out=option("FILE", "Picture to write, .png or .webp; - for standard output.", "--out", "-o"),
@@ -65,7 +99,7 @@ def grain(picture: str, out: Path, force: options.Force = False, json: options.A
     It is the grain that 'csfnns hide --method grain' leaves. Where all pictures have it, those that hide something do
     not stand out.
     """
-    streams.check_output(out, json=json)
+    streams.check_output(out, json=json, inputs=[picture])
     from csfnns import api
     from csfnns.images.io import read_picture
     from csfnns.images.metrics import compare
@@ -73,7 +107,7 @@ def grain(picture: str, out: Path, force: options.Force = False, json: options.A
 
     to_stdout = str(out) == streams.STANDARD
     if not to_stdout:
-        check_output_name(out, overwrite=force, inputs=[picture])
+        check_output_name(out, overwrite=force)
     original = read_picture(streams.source(picture))
     grainy = api.add_grain(original)
     streams.write_picture(grainy, out, overwrite=force)

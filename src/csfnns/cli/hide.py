@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from csfnns import sentences
 from csfnns.cli import options, show, streams
 from csfnns.cli.config import setting
 from csfnns.cli.keys import KeyAccess, resolve_key
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from csfnns import Hidden, Key
 
 _ADDRESSED = re.compile(r"([a-z0-9-]{1,32})=(.+)", re.DOTALL)
-_GOOD = 31.0  # PSNR in dB below which a picture is better sent smaller
+_UNDATED = "dated=no"
+"""Setting of every method: the time of sending stays out."""
 
 
 @declare(
@@ -25,7 +27,12 @@ _GOOD = 31.0  # PSNR in dB below which a picture is better sent smaller
         "FILE|NAME=FILE",
         "File to hide, or one for each of several receivers; - for standard input. With --text: receivers.",
     ),
-    out=option("FILE", "Picture to write: .png, .webp or .jpg; - for standard output.", "--out", "-o"),
+    out=option(
+        "FILE|FOLDER/",
+        "Picture to write: .png, .webp or .jpg; - for standard output. A folder gets as many as the file needs.",
+        "--out",
+        "-o",
+    ),
     text=option("TEXT", "Hide this text instead; - for standard input."),
     resize=option("PIXELS", "Scale a picture down to this longest side: it arrives clearer."),
     survive=options.SURVIVE,
@@ -37,22 +44,22 @@ _GOOD = 31.0  # PSNR in dB below which a picture is better sent smaller
     settings=option(
         "NAME=VALUE",
         "Setting of the method, several times: recovered=40, stego=58 (trellis), quality=80 (jpeg), steps=500, "
-        "beta=0.01, evade=xunet, gamma=1e-4, device=cuda (robust, paper).",
+        "beta=0.01, evade=xunet, gamma=1e-4, device=cuda (robust, paper); dated=no keeps the time of sending out (all).",
         "--set",
         group=options.MORE,
     ),
-    undated=option(None, "Do not send the time of sending.", "--undated", group=options.MORE),
+    spare=option("N", "Pictures of a folder that may be lost; 2 unless given.", group=options.MORE),
 )
 def hide(
     access: KeyAccess,
     payload: list[str] | None = None,
-    out: Path | None = None,
+    out: str | None = None,
     text: str | None = None,
     resize: int | None = None,
     survive: list[str] | None = None,
     method: str | None = None,
     settings: list[str] | None = None,
-    undated: bool = False,
+    spare: int | None = None,
     force: options.Force = False,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
@@ -66,28 +73,43 @@ def hide(
     csfnns hide bob=plan.pdf carol=photo.jpg -k team.key -o holiday.png
 
     The picture is made from the key. Photographs arrive as clear as it has room for ('csfnns capacity' shows how
-    clear), everything else byte for byte. It is written once it has been read back as each receiver will.
+    clear), everything else byte for byte. It is written once it has been read back as each receiver will. A file that
+    is too large for one picture goes into a folder of them: -o holiday/.
     """
     if out is None:
         raise UsageError("There is no file to write.", "Name it: -o picture.png.")
-    streams.check_output(out, json=json)
+    dated, settings = _UNDATED not in (settings or []), [each for each in settings or [] if each != _UNDATED]
     named = [] if text is not None else [_split(each)[1] for each in payload or []]
-    streams.check_inputs(*named, text, access.key, access.passphrase_file)
+    inputs = [*named, text if text == streams.STANDARD else None, access.key, access.passphrase_file]
+    streams.check_output(out, json=json, inputs=inputs)
+    streams.check_inputs(*inputs)
+    to_folder = out.endswith(("/", os.sep)) or os.path.isdir(out)
+    if not to_folder:
+        _prepare(named)
     key = resolve_key(access, quiet=quiet, json=json, twice=True)
+    if to_folder:
+        if text is not None or resize is not None or streams.STANDARD in named:
+            raise UsageError("A folder of pictures is for a file.", "Name a file; or one picture: -o picture.png.")
+        secrets = _payload(payload or [], None, key)
+        chosen = _method(key, method, settings, survive or [], secrets)
+        _hide_long(secrets, key, out, access, chosen, spare, dated=dated, force=force, quiet=quiet, json=json)
+        return
+    if spare is not None:
+        raise UsageError("--spare is for a folder of pictures.", "Name one: -o FOLDER/.")
     secrets = _payload(payload or [], text, key)
 
     import csfnns
 
-    to_stdout = str(out) == streams.STANDARD
+    to_stdout = out == streams.STANDARD
     with show.searching(quiet=json or quiet) as progress:
         hidden = csfnns.hide(
             secrets,
             key,
             out=None if to_stdout else out,
             overwrite=force,
-            method=_method(key, method, settings or [], survive or [], secrets),
+            method=_method(key, method, settings, survive or [], secrets),
             resize=resize,
-            dated=not undated,
+            dated=dated,
             covers=access.covers(key),
             progress=progress,
         )
@@ -96,9 +118,60 @@ def hide(
     for warning in hidden.warnings:
         show.warning(warning, json=json)
     if json:
-        show.as_json(_as_json(hidden, out))
+        show.as_json({"file": out} | sentences.hidden_json(hidden))
     elif not quiet:
         _explain(hidden, out, resized=resize is not None, verbose=verbose, stderr=to_stdout)
+
+
+def _hide_long(
+    secrets: Any,
+    key: "Key",
+    out: str,
+    access: KeyAccess,
+    method: Any,
+    spare: int | None,
+    *,
+    dated: bool,
+    force: bool,
+    quiet: bool,
+    json: bool,
+) -> None:
+    """Hide a file in as many pictures as it needs."""
+    import csfnns
+
+    named = secrets if isinstance(secrets, Mapping) else {None: secrets}
+    if len(named) > 1:
+        raise UsageError("A folder of pictures is for one receiver.", "Hide for each on their own.")
+    ((receiver, file),) = named.items()
+    if isinstance(file, bytes):
+        raise UsageError("A pipe cannot be read twice.", "Give the name of a file.")
+    with show.searching("hiding", quiet=json or quiet) as progress:
+        hidden = csfnns.hide_long(
+            file,
+            key,
+            out,
+            spare=2 if spare is None else spare,
+            receiver=receiver,
+            format="jpg" if getattr(method, "name", None) == "jpeg" else "png",
+            method=method,
+            overwrite=force,
+            dated=dated,
+            covers=access.covers(key),
+            progress=progress,
+        )
+    if json:
+        show.as_json({"folder": out} | sentences.long_hidden_json(hidden))
+    elif not quiet:
+        show.lines(sentences.long_hidden(hidden, out, Path(file).name))
+
+
+def _prepare(names: list[str]) -> None:
+    """Start what decodes the pictures among these, while everything else is loaded."""
+    from csfnns.images import sandbox
+    from csfnns.images.header import PICTURE_SUFFIXES
+
+    if any(Path(name).suffix.lower() in PICTURE_SUFFIXES for name in names):
+        sandbox.prepare("shown")
 
 
 def _split(argument: str) -> tuple[str | None, str]:
@@ -174,22 +247,10 @@ def _method(key: "Key", name: str | None, settings: list[str], survive: list[str
     return make(**given)
 
 
-def _explain(hidden: "Hidden", out: Path, *, resized: bool, verbose: bool, stderr: bool) -> None:
+def _explain(hidden: "Hidden", out: str, *, resized: bool, verbose: bool, stderr: bool) -> None:
     ready = "Ready" if stderr else f"{out} is ready"
-    arrivals = {receiver: show.arrival(each) for receiver, each in hidden.receivers.items()}
-    if len(arrivals) == 1:
-        ((what, how),) = arrivals.values()
-        advice = [f"{ready}: {what} is inside and arrives {how}."]
-    else:
-        gets = [f"{receiver} gets {what}, {how}" for receiver, (what, how) in arrivals.items()]
-        advice = [f"{ready}: {'; '.join(gets)}."]
-    if hidden.survives:
-        advice.append(f"It survives {', '.join(hidden.survives)}: it was read back after each.")
-    else:
-        advice.append("Send it as a file or document: chat apps recompress pictures.")
-    if not resized and any((each.original_psnr or _GOOD) < _GOOD for each in hidden.receivers.values()):
-        advice.append("A smaller picture arrives clearer: --resize PIXELS.")
-    show.lines(advice, stderr=stderr)
+    smaller = None if resized else "A smaller picture arrives clearer: --resize PIXELS."
+    show.lines(sentences.hidden(hidden, ready, smaller=smaller), stderr=stderr)
     if not verbose:
         return
     rows = {"stego against cover": hidden.stego}
@@ -201,16 +262,5 @@ def _explain(hidden: "Hidden", out: Path, *, resized: bool, verbose: bool, stder
         if each is not None
     }
     show.figures_table(rows, stderr=stderr)
-    difference = show.about_stego(hidden.stego.psnr)
+    difference = sentences.about_stego(hidden.stego.psnr)
     show.text(f"Message {hidden.id}, method {hidden.method}; {difference}.", stderr=stderr)
-
-
-def _as_json(hidden: "Hidden", out: Path) -> dict[str, Any]:
-    content: dict[str, Any] = {"file": str(out), "message": hidden.id, "method": hidden.method}
-    content["stego"] = show.figures_json(hidden.stego)
-    content["receivers"] = {name: show.arrival_json(each) for name, each in hidden.receivers.items()}
-    content["survives"] = {
-        case: {name: None if each is None else show.figures_json(each) for name, each in found.items()}
-        for case, found in hidden.survives.items()
-    }
-    return content

@@ -4,6 +4,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from csfnns import sentences
 from csfnns.cli import options, show, streams
 from csfnns.cli.options import argument, declare, option
 
@@ -48,7 +49,7 @@ def measure(
         write_picture(figures.residual(first, second), residual, overwrite=force)
     if json:
         written = {} if residual is None else {"residual": str(residual)}
-        show.as_json(show.figures_json(result) | perceptual | written)
+        show.as_json(sentences.figures_json(result) | perceptual | written)
         return
     show.figures_table({"": result})
     if perceptual:
@@ -57,7 +58,7 @@ def measure(
     if result.max_abs == 0:
         show.text("The pictures are equal, pixel for pixel.")
     else:
-        show.text(f"PSNR {show.decibels(result.psnr)}: {show.about_stego(result.psnr)}.")
+        show.text(f"PSNR {sentences.decibels(result.psnr)}: {sentences.about_stego(result.psnr)}.")
 
 
 def _lpips(a: "Picture", b: "Picture", network: Network) -> dict[str, Any]:

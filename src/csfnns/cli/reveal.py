@@ -1,23 +1,27 @@
 """`csfnns reveal`."""
 
+import itertools
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from csfnns import sentences
 from csfnns.cli import options, show, streams
 from csfnns.cli.keys import KeyAccess, resolve_key
 from csfnns.cli.options import argument, declare, option
-from csfnns.errors import Cancelled, CsfnnsError, NoMessageError, PictureError
+from csfnns.errors import CsfnnsError, NoMessageError, PictureError
 
 if TYPE_CHECKING:
-    from csfnns import Key, Revealed
+    from csfnns import Key, LongRevealed, Revealed
 
 
 @declare(
-    pictures=argument("PICTURE", "Pictures as they were sent; - for standard input."),
+    pictures=argument("PICTURE|FOLDER", "Pictures as they were sent, or folders of them; - for standard input."),
     out=option(
         "FILE|FOLDER",
         "Where to write; - for standard output. By default text is shown, and a file named as its sender named it. That "
@@ -51,30 +55,28 @@ def reveal(
     csfnns reveal holiday.png -k mine.key -o secret.png
     csfnns reveal a.png b.png c.png -k mine.key -o inbox
 
-    A wrong key and a picture without a secret end in an error, and nothing is written. Of several pictures, the others
-    are revealed all the same. A picture that was sent in another format is converted if FILE is a .png or .webp.
+    A file that was hidden in several pictures is restored from their folder, also where as many are missing as were
+    spare. A wrong key and a picture without a secret end in an error, and nothing is written. Of several pictures, the
+    others are revealed all the same. A picture that was sent in another format is converted if FILE is a .png or .webp.
     """
+    from csfnns.images import sandbox
+
+    sandbox.prepare("stored")  # its start takes as long as what is loaded here
     import csfnns
     from csfnns.images.output import check_place
 
-    streams.check_output(out, json=json)
-    streams.check_inputs(*pictures, access.key, access.passphrase_file)
-    if out is not None and (len(pictures) > 1 or out.endswith(os.sep)) and not os.path.isdir(out):
+    several = len(pictures) > 1 or os.path.isdir(pictures[0])
+    inputs = [*(each for each in pictures if not os.path.isdir(each)), access.key, access.passphrase_file]
+    streams.check_output(out, json=json, inputs=inputs)
+    streams.check_inputs(*inputs)
+    if out is not None and not os.path.isdir(out) and (len(pictures) > 1 or out.endswith(os.sep)):
         reason = f"There is no folder {out}."
         raise PictureError(reason, "Make it first: several pictures, and names that end in /, need one.")
     key = resolve_key(access, quiet=quiet, json=json)
-    covers, failed = access.covers(key), 0
+    covers = access.covers(key)
 
-    def one(picture: str) -> None:
-        typed = None if out in (None, streams.STANDARD) or os.path.isdir(str(out)) else Path(str(out))
-        if typed is not None:
-            check_place(typed, overwrite=force, inputs=[picture])
-        stego = streams.source(picture)
-        try:
-            found = csfnns.reveal(stego, key, receiver=receiver, covers=covers, denoise=denoise)
-        except NoMessageError as error:
-            raise _with_size(error, stego, key) if access.by_passphrase else error from None
-        path = _write(found, out, typed, overwrite=force)
+    def show_one(found: "Revealed", picture: str) -> None:
+        path = _write(found, out, overwrite=force)
         if json:
             show.as_json({"picture": picture, **_as_json(found, path)})
             return
@@ -83,33 +85,98 @@ def reveal(
         if path is None and out is None:
             _show_text(found.text)
 
-    for picture in pictures:
+    if several:
+        each = partial(csfnns.reveal_long, key=key, receiver=receiver, covers=covers, denoise=denoise, overwrite=force)
+        sized = key if access.by_passphrase else None
+        _reveal_several(pictures, out, each, show_one, sized=sized, json=json, quiet=quiet)
+        return
+    if out not in (None, streams.STANDARD) and not os.path.isdir(str(out)):
+        check_place(Path(str(out)), overwrite=force)
+    stego = streams.source(pictures[0])
+    try:
+        found = csfnns.reveal(stego, key, receiver=receiver, covers=covers, denoise=denoise)
+    except NoMessageError as error:
+        raise _with_size(error, stego, key) if access.by_passphrase else error from None
+    show_one(found, pictures[0])
+
+
+def _reveal_several(
+    pictures: list[str],
+    out: str | None,
+    reveal: Callable[..., "list[LongRevealed]"],
+    show_one: Callable[["Revealed", str], None],
+    *,
+    sized: "Key | None",
+    json: bool,
+    quiet: bool,
+) -> None:
+    """Reveal pictures and folders of them, and say what came of each.
+
+    What cannot be read of a named picture is an error, and of a folder a warning, where something else can. `sized` is a
+    key from a passphrase, which may have another size.
+    """
+    from csfnns import Revealed
+    from csfnns.messages.join import pictures_in
+
+    in_folders = any(map(os.path.isdir, pictures))
+    listed = ([*map(str, pictures_in(Path(each)))] if os.path.isdir(each) else [each] for each in pictures)
+    names = [*itertools.chain.from_iterable(listed)]
+    codes: list[int] = []
+    empty, done = 0, 0
+
+    def each(source: Any, came: Any) -> None:
+        nonlocal empty, done
+        name, done = names[done], done + 1
+        if progress is not None:
+            progress(done, len(names))
+        if sized is not None and isinstance(came, NoMessageError):
+            came = _with_size(came, source, sized)
+        if isinstance(came, CsfnnsError) and in_folders:
+            empty += 1
+            if type(came) is not NoMessageError:
+                show.warning(f"{name}: {came.message}", json=json)
+            return
+        if isinstance(came, Revealed) and out is not None and not os.path.isdir(out):
+            show.warning(f"{name}: It holds a message of its own.", json=json)
+            return
         try:
-            one(picture)
+            if isinstance(came, CsfnnsError):
+                raise came
+            if isinstance(came, Revealed):
+                show_one(came, name)
         except CsfnnsError as error:
-            if len(pictures) == 1 or isinstance(error, Cancelled):
-                raise
-            show.error(error, json=json, picture=picture)
-            failed = failed or error.exit_code
-    if failed:
-        raise typer.Exit(failed)
+            show.error(error, json=json, picture=name)
+            codes.append(error.exit_code)
+
+    with show.searching("revealing", quiet=json or quiet or not in_folders) as progress:
+        files = reveal(map(streams.source, names), out=out or ".", each=each)
+    for found in files:
+        if found.error is not None:
+            show.error(found.error, json=json)
+            codes.append(found.error.exit_code)
+        elif json:
+            show.as_json(sentences.long_revealed_json(found))
+        elif not quiet:
+            show.text(sentences.long_revealed(found))
+    if in_folders and empty == len(names):
+        reason = f"None of the {empty} pictures is for this key, or they were changed on their way."
+        raise NoMessageError(reason, "Check that it is the right key, and ask for the files as they were written.")
+    if empty and not quiet and not json:
+        show.note(f"{empty} of {len(names)} pictures hold nothing for this key, or were changed on their way.")
+    if codes:
+        raise typer.Exit(codes[0])
 
 
-def _write(found: "Revealed", out: str | None, typed: Path | None, *, overwrite: bool) -> Path | None:
+def _write(found: "Revealed", out: str | None, *, overwrite: bool) -> Path | None:
     """Write what was revealed to where it belongs; None where that is standard output."""
     from csfnns.images.output import encode_picture
 
     if out == streams.STANDARD:
         streams.write(encode_picture(found.picture, ".png") if found.content is None else found.content)
         return None
-    if typed is not None:
-        return found.save(typed, overwrite=overwrite)
     if out is None and found.kind == "text":
         return None
-    path = Path(out or ".") / found.file_name  # the sender's name: it replaces nothing
-    if os.path.lexists(path):
-        raise PictureError(f"{path} already exists.", "Name another file or folder: -o FILE.")
-    return found.save(path)
+    return found.save(out or ".", overwrite=overwrite)
 
 
 def _with_size(error: NoMessageError, stego: Any, key: "Key") -> NoMessageError:
@@ -148,34 +215,23 @@ def _as_json(found: "Revealed", path: Path | None) -> dict[str, Any]:
 
 def _explain(found: "Revealed", path: Path | None, *, verbose: bool) -> None:
     """Say what was revealed, on stderr where the secret itself goes to stdout."""
-    from csfnns.images.io import picture_suffixes
+    from csfnns.images.header import picture_suffixes
+    from csfnns.payloads.frame import runs
 
-    converted = path is not None and found.is_converted(path)
-    formats = picture_suffixes(found.content or b"")
-    sent = "" if found.author in (None, "sender") else f" by {found.author}"
-    sent += "" if found.sent is None else f" on {found.sent.astimezone():%Y-%m-%d at %H:%M}"
-    if found.kind == "picture":
-        height, width = found.picture.shape[:2]
-        what = f"a {width}x{height} picture"
-    else:
-        what = "a text" if found.kind == "text" else show.size(len(found.content or b""))
-    if converted and path is not None:
-        what += f", converted from {formats[0][1:].upper()}" if formats else ""
-        what += ", as a JPEG of quality 95" if path.suffix.lower() in (".jpg", ".jpeg") else ""
-    elif found.content is not None and formats != (".avif",):  # which is rarely the picture that was given to hide
-        what += ", exactly as sent"
-    elif found.unchanged and found.expected_psnr is not None:
-        what += f", {show.clarity(found.expected_psnr)}"
-    if sent:
-        what += sent if what.endswith("sent") else f", sent{sent}"
-    name = "" if path is None else f"{'./' if str(path).startswith('-') else ''}{path}: "
-    lines = [f"Revealed {name}{what}."]
+    converted = None
+    if path is not None and found.is_converted(path):
+        formats = picture_suffixes(found.content or b"")
+        converted = f", converted from {formats[0][1:].upper()}" if formats else ""
+        converted += ", as a JPEG of quality 95" if path.suffix.lower() in (".jpg", ".jpeg") else ""
+    name = "" if path is None else f"{'./' if str(path).startswith('-') else ''}{path}"
+    lines = [sentences.revealed(found, name, converted=converted)]
+    if path is not None and path.name == found.file_name and runs(found.name or ""):
+        lines.append(f"Its sender named it {found.name}: some systems would run a file of that name.")
     if verbose:
         lines.append(f"Message {found.id} for the {found.receiver}.")
         if found.expected_psnr is not None:
             denoised = ", denoised" if found.denoised else ""
-            lines.append(f"Expected PSNR {show.decibels(found.expected_psnr)}{denoised}.")
+            lines.append(f"Expected PSNR {sentences.decibels(found.expected_psnr)}{denoised}.")
     show.lines(lines, stderr=path is None)
     if not found.unchanged:
-        reason = "The picture was changed on its way: this is what is left of the secret."
-        show.warning(f"{reason} Ask for the file as it was written, sent as a file or document.", json=False)
+        show.warning(sentences.CHANGED, json=False)
