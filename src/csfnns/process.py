@@ -45,7 +45,7 @@ def undisturbed(too_large: type[CsfnnsError]) -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(np.errstate(all="ignore"))
-        if "torch" in sys.modules:  # before it is loaded, nobody can have changed it
+        if sys.modules.get("torch") is not None:  # before it is loaded, nobody can have changed it
             import torch  # another thread may be loading it: this waits until it is whole
 
             stack.enter_context(torch.inference_mode(False))

@@ -104,7 +104,9 @@ def test_a_process_that_is_killed_leaves_a_set_to_go_on_with(world: Any, tmp_pat
     assert 2 <= there < 30
     count = there + 2
     made = make_pairs(spec, count, tmp_path / "killed")
-    assert (made.done, made.reused) == (2, there)
+    # Of the last pair, the pictures may have been there and not yet the figures.
+    assert made.done in (2, 3)
+    assert made.done + made.reused == count
     make_pairs(spec, count, tmp_path / "through")
     killed, through = content(tmp_path / "killed"), content(tmp_path / "through")
     assert killed.items() >= through.items()

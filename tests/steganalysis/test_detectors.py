@@ -13,7 +13,6 @@ from csfnns.steganalysis import (
     Deep,
     Detector,
     DetectorEntry,
-    Spam,
     TrainingConfig,
     make_detector,
     make_network,
@@ -30,9 +29,10 @@ def make(name: str, folder: Path) -> Detector:
     kind, model = DETECTORS[name].kind, folder / "model"
     if kind == "network":
         Deep(name, make_network(name, 1)).save(model)
-    elif name == "spam":
-        weights = np.random.default_rng(0).standard_normal((9, 686))
-        Spam(Ensemble(weights, np.zeros(9), 0.5)).save(model)
+    elif kind == "model":
+        factory = DETECTORS.load(name)
+        weights = np.random.default_rng(0).standard_normal((9, factory.size))
+        factory(Ensemble(weights, np.zeros(9), 0.5)).save(model)
     return make_detector(name, None if kind == "statistic" else model)
 
 

@@ -336,7 +336,10 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         if marker == _EOI:
             return
         if marker >= 0xC0 and not 0xD0 <= marker <= 0xD8:  # others have no content
-            at += max(2, int.from_bytes(data[at : at + 2], "big"))
+            length = int.from_bytes(data[at : at + 2], "big")
+            if length < 2 and at + 2 <= len(data):
+                raise IndexError(at)
+            at += max(2, length)
             in_scan = marker == _SOS
             yield marker, start, at
     raise _TooMany(MAX_SEGMENTS, "segments")
@@ -352,6 +355,8 @@ def jpeg_parts(data: bytes) -> Iterator[tuple[int, bytes]]:
             yield marker, data[start:end]
     except _TooMany as error:
         raise too_many("The picture", *error.args) from error
+    except IndexError as error:
+        raise broken("The picture", "a segment has no length") from error
 
 
 def essential_jpeg(data: bytes) -> bytes:

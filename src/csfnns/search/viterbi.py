@@ -10,12 +10,12 @@ Information Theory 13 (1967).
 import ctypes
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from importlib.resources import files
 from itertools import pairwise
 from threading import local
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ from csfnns.decoders.trellis import FRACTION, I16, LARGEST, SCALE, Level, Trelli
 from csfnns.errors import Cancelled
 from csfnns.process import cores
 from csfnns.search import Progress
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 F64 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int8]
@@ -74,7 +77,7 @@ def search(
     table = np.concatenate([decoder.table, np.rint(decoder.table * _WEAK).astype(np.int16)])
     delta = np.zeros(decoder.size, np.int8)
     done = 0
-    with ThreadPoolExecutor(cores()) as pool:
+    with _threads() as pool:
         for level in decoder.levels:
             here = slice(done, done + level.size)
             unit = np.where(level.strong, level.gains[1], level.gains[1] * _WEAK) / 2.0**FRACTION  # g
@@ -102,8 +105,18 @@ def search(
     return delta
 
 
-def _all(pool: ThreadPoolExecutor, jobs: "Sequence[Job]") -> "Iterator[tuple[int, int, I8]]":
+def _threads() -> "AbstractContextManager[ThreadPoolExecutor | None]":
+    try:
+        from concurrent.futures import ThreadPoolExecutor
+    except RuntimeError:  # the interpreter ends, and takes no new threads
+        return nullcontext()
+    return ThreadPoolExecutor(cores())
+
+
+def _all(pool: "ThreadPoolExecutor | None", jobs: "Sequence[Job]") -> "Iterator[tuple[int, int, I8]]":
     """Results of the jobs, in order."""
+    if pool is None:
+        return (job() for job in jobs)
     try:
         return pool.map(lambda job: job(), jobs)
     except RuntimeError:  # no thread can be started: a limit, or the end of the interpreter
