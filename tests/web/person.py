@@ -12,7 +12,7 @@ CHROMIUM = shutil.which("chromium")
 Room = Literal["Hide", "Reveal", "Keys", "Inspect"]
 ROOMS: tuple[Room, ...] = ("Hide", "Reveal", "Keys", "Inspect")
 
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=120_000)
 
 
 def launch(playwright: Playwright) -> Browser:
@@ -33,7 +33,7 @@ class Person:
         self.urls: list[str] = []
         self.refusals: set[int] = set()
         self.context: BrowserContext = browser.new_context(accept_downloads=True, **options)
-        self.context.set_default_timeout(60_000)
+        self.context.set_default_timeout(120_000)
         self.context.on("console", self._on_console)
         self.context.on("weberror", lambda error: self.faults.append(f"error of the page: {error.error}"))
         self.context.on("request", self._on_request)

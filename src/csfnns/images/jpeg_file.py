@@ -50,6 +50,7 @@ _SOI = b"\xff\xd8"
 _SOF, _SOS, _COM = 0xC0, 0xDA, 0xFE
 _APPS = range(0xE0, 0xF0)
 _MOST_BLOCKS = 8193  # along a side
+_LARGEST = 1024  # of a coefficient: a picture of 8 bits has none beyond, and a damaged file may
 LIBRARY = "turbo210"
 """The library that jpeglib uses: maintained longer than its default, of 1998."""
 _FACTORS: dict[Subsampling, list[int]] = {"420": [2, 2, 1, 1, 1, 1], "444": [1, 1, 1, 1, 1, 1]}
@@ -208,6 +209,8 @@ def _coefficients(file: Any) -> Coefficients:
         raise _other_kind()
     subsampling: Subsampling = "444" if factors == _FACTORS["444"] else "420"
     planes = (file.Y, file.Cb, file.Cr)
+    if any(np.abs(plane.astype(np.int32)).max(initial=0) > _LARGEST for plane in planes):
+        raise _other_kind()
     return Coefficients((file.height, file.width), subsampling, tables[:2].astype(np.uint8), planes)
 
 
