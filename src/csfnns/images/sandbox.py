@@ -95,7 +95,10 @@ def read_stored(data: bytes, name: str) -> "Picture":
     import numpy as np
 
     if answer is None:
-        return np.array(decode_stored(data, name))
+        stored = np.array(decode_stored(data, name))
+        if stored.shape[:2] != (header.height, header.width):
+            raise broken(name, "its parts state different sizes")
+        return stored
     return _pixels(answer, [(header.height, header.width)], name)
 
 
@@ -113,6 +116,8 @@ def read_shown(data: bytes, name: str, longest: int | None = None) -> Shown:
     answer = _ask("shown", data, header, name, {"longest": longest})
     if answer is None:
         picture, hidden, several = decode_shown(data, longest, name)
+        if picture.size > 3 * header.height * header.width:
+            raise broken(name, "its parts state different sizes")
         return Shown(picture, hidden, max(frames, several))
     picture = _pixels(answer, _shapes(answer[0], header, longest), name)
     share: Any = answer[0].get("hidden")
