@@ -5,6 +5,7 @@ and Security 7 (2012): Fisher linear discriminants, each trained on some feature
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,7 @@ def best_threshold(covers: F64, stegos: F64) -> float:
 
 
 @dataclass(frozen=True)
-class FeatureDetector:
+class FeatureDetector(ABC):
     """A trained detector: the share of an ensemble's members that classify a picture as stego."""
 
     ensemble: Ensemble
@@ -107,9 +108,9 @@ class FeatureDetector:
     """Of a picture that has features, in pixels."""
 
     @staticmethod
+    @abstractmethod
     def features(picture: Picture) -> F64:
         """Features of a picture, (size,). Raises UsageError for an array that is no picture, and for smaller ones."""
-        raise NotImplementedError
 
     @property
     def error(self) -> float:

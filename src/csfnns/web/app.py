@@ -159,7 +159,6 @@ class Server:
         return JSONResponse({"link": self.link()})
 
     async def _on_about(self, request: Request) -> Response:
-        from csfnns.profile import PRESETS
         from csfnns.search import CHANNELS
         from csfnns.steganalysis.detectors import DETECTORS
 
@@ -168,8 +167,8 @@ class Server:
 
         channels = [{"name": each.example or name, "help": each.help} for name, each in CHANNELS.entries().items()]
         profiles = [
-            {"name": name, "help": _PROFILES[name], "available": name == "standard" or has("network")}
-            for name in PRESETS
+            {"name": name, "help": help, "available": name == "standard" or has("network")}
+            for name, help in _PROFILES.items()
         ]
         detectors = [
             {"name": name, "help": each.help, "available": available(each.extras)}
