@@ -64,7 +64,7 @@ def hide(
         key: Key of a conversation, of a sender or of a receiver, who answers the sender.
         out: File to write, .png, .webp or .jpg. It appears once the stego has been decoded as every receiver will.
         overwrite: Whether an existing file may be replaced.
-        format: Of the bytes `Hidden.data` where no file is written.
+        format: Format of `Hidden.data`: "png", "webp" or "jpg". With `out`, its suffix decides instead.
         method: Name or settings of a method: `Trellis(recovered=40)`, `Direct()`, "grain", `Jpeg(quality=90)`,
             `Robust(survive="jpeg:60-95")`, `Paper()`. None: the one with which the payload arrives best
             (methods/select.py); a picture then arrives at about 38 dB and leaves the stego at 56 dB or more.
@@ -169,7 +169,7 @@ def hide_long(
 
     Args:
         path: File to hide, of any length. It is not compressed: a .zip needs fewer pictures.
-        spare: Pictures that may be lost, whichever they are: so many more are made.
+        spare: Number of extra pictures. Any `spare` pictures of the set may be lost.
         receiver: Who gets it; None: the only one of the key.
         method: One for bytes, as in `hide`.
         progress: Called with the pictures done and all pictures; returning False cancels it.
