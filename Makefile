@@ -47,7 +47,7 @@ $(VENV)/.core: pyproject.toml constraints.txt hatch_build.py src/csfnns/search/_
 	  echo "Name another: make PYTHON=/path/to/python3.13" >&2; exit 1; }
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	sed -n '/^pip==/,/[^\\]$$/p' constraints.txt > $(VENV)/pip.txt
-	$(RUN) -m pip install --quiet --require-hashes --no-deps --requirement $(VENV)/pip.txt
+	env -u PIP_NO_REQUIRE_HASHES $(RUN) -m pip install --quiet --require-hashes --no-deps --requirement $(VENV)/pip.txt
 	$(PIP) --editable . --group demo
 	touch $@
 
