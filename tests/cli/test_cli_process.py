@@ -71,6 +71,20 @@ def test_help_loads_none_of_the_heavy_libraries() -> None:
     assert shown.stdout.endswith("set()\n")
 
 
+def test_an_interrupt_while_a_class_is_made_ends_with_the_exit_code_of_all_interrupts(tmp_path: Path) -> None:
+    """CPython remembers one inside an exec(), with which dataclasses are made, and would end by SIGINT."""
+    (tmp_path / "interrupted.py").write_text(
+        "import csfnns.cli, csfnns.cli.app as cli\n"
+        "def app(**_):\n"
+        "    try: exec('raise KeyboardInterrupt')\n"
+        "    except KeyboardInterrupt: raise SystemExit(130)\n"
+        "cli.app = app\n"
+        "csfnns.cli.main()"
+    )
+    words = [sys.executable, "-m", "interrupted"]  # unlike -c, -m looks at what was remembered
+    assert subprocess.run(words, cwd=tmp_path, check=False).returncode == 130
+
+
 def test_an_error_is_two_lines_and_an_exit_code() -> None:
     result = call("key show missing.key")
     expected = "error: There is no key file missing.key.\nhint: Check the name, or make a new key.\n"

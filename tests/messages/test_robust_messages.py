@@ -122,10 +122,30 @@ def test_a_picture_survives_scaling(key: Key, secret: Picture) -> None:
     assert psnr(found.picture, secret) > 20
 
 
+def test_where_a_message_is_lost_another_cover_is_taken(
+    key: Key, secret: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cover in which a case loses the message is rare, so the loss is put in: the first file is written wrong."""
+    covers: list[Picture] = []
+    embed = Robust.embed
+
+    def faulty(method: Robust, cover: Picture, *args: Any, **settings: Any) -> Picture:
+        covers.append(cover)
+        stego = embed(method, cover, *args, **settings)
+        return stego if len(covers) > 1 else cover
+
+    monkeypatch.setattr(Robust, "embed", faulty)
+    sent = hide(secret, key, method=quick())
+    assert len(covers) == 2
+    assert not np.array_equal(*covers)
+    assert sent.survives.keys() == USUAL
+    assert psnr(reveal(sent, key).picture, secret) > 20
+
+
 def test_what_would_not_survive_is_not_sent(key: Key, secret: Picture, tmp_path: Path) -> None:
     cases: list[tuple[Any, Robust]] = [
         (secret, quick(survive=("jpeg:3", "noise:1"), steps=80)),
-        (b"x" * 60, Robust(steps=4)),
+        (b"x" * 60, Robust(steps=1)),
     ]
     for payload, method in cases:
         with pytest.raises(SearchError, match=r"could (not )?be read( after jpeg:.*)?\.|find the message") as caught:

@@ -43,6 +43,10 @@ def main() -> NoReturn:
         hint = "Raise the limits of memory (ulimit -v), or install csfnns again."
         sys.stderr.write(f"error: csfnns cannot run here: {lines[-1].rstrip('.')}.\nhint: {hint}\n")
         sys.exit(1)
+    finally:
+        # CPython ends by SIGINT, whatever the exit code, where the last code to run in an exec() was interrupted there,
+        # and dataclasses of a library that is loading are made so.
+        exec("")
     raise AssertionError("typer always ends with SystemExit")
 
 

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -204,23 +204,37 @@ class Message:
         sent: int,
         progress: "Progress | None" = None,
     ) -> None:
+        self._draws, self._generator, self._sent = iter(draws), generator, sent
         self._method, self._request, self._progress = method, request, progress
-        count = 0
-        for seeds in draws:
-            self._seeds, count = seeds, count + 1
-            self._envelope = Envelope(seeds.address, seeds.nonce, sent, seeds.shares)
-            self._cover = generator(seeds.cover)
-            if method.name != "robust" or method.address_survives(self._cover, self._envelope):
-                break
-        else:
-            if count == 1:
-                reason = f"The address of a message in this cover does not survive {method.channel}."
-                raise CoverError(reason, "Choose another cover.")
-        names = {self._seeds.readers[name]: Path(each.name).stem for name, each in request.secrets.items() if each.name}
-        self._envelope = replace(self._envelope, names=names)
+        self._tried = 0
+        if not self._take_cover() and self._tried == 1:
+            reason = f"The address of a message in this cover does not survive {method.channel}."
+            raise CoverError(reason, "Choose another cover.")
 
     def send(self) -> Hidden:
         """Hide everything. Raises CapacityError, SearchError and Cancelled."""
+        try:
+            return self._hide()
+        except SearchError:
+            # In a few covers the channel loses what it leaves in others. What a second cover loses too asks for too much.
+            if self._method.name != "robust" or not self._take_cover():
+                raise
+            return self._hide()
+
+    def _take_cover(self) -> bool:
+        """Take the next cover, or for `robust` the next one in which the address survives. False if none is such a one."""
+        for seeds in self._draws:
+            self._tried += 1
+            names = {
+                seeds.readers[name]: Path(each.name).stem for name, each in self._request.secrets.items() if each.name
+            }
+            self._seeds, self._cover = seeds, self._generator(seeds.cover)
+            self._envelope = Envelope(seeds.address, seeds.nonce, self._sent, seeds.shares, names)
+            if self._method.name != "robust" or self._method.address_survives(self._cover, self._envelope):
+                return True
+        return False
+
+    def _hide(self) -> Hidden:
         refused: CapacityError | None = None
         for plan in plans(self._method, self._request, self._cover):
             payloads = {self._seeds.readers[name]: each.payload for name, each in plan.prepared.items()}
