@@ -274,7 +274,8 @@ class Bench:
 
 def base(bench: Bench) -> list[Result]:
     """The same commands on harmless files: what they cost in any case."""
-    return bench.both("harmless, the key's size", lambda: encoded(SIDE, "PNG"), ".png")
+    own = bench.both("harmless, the key's size", lambda: encoded(SIDE, "PNG"), ".png")
+    return own + bench.both("harmless, as large as the grid", lambda: encoded(64 * 64, "AVIF"), ".avif")
 
 
 def main() -> int:
