@@ -3,7 +3,6 @@
 import errno
 import os
 import re
-import secrets
 import stat
 import sys
 import time
@@ -137,7 +136,7 @@ def write_whole(
     """
     if overwrite and not replace_kept and (what := kept_file(path)):
         raise PermissionError(errno.EPERM, f"it is {what}")
-    temporary = path.parent / f".csfnns-{secrets.token_hex(8)}.tmp"
+    temporary = path.parent / f".csfnns-{os.urandom(8).hex()}.tmp"
     try:
         if not _link_unnamed(temporary if overwrite else path, data, mode):
             _fill(temporary, data, mode)
@@ -166,7 +165,7 @@ class Draft:
 
     def __init__(self, folder: Path) -> None:
         """Open it in the folder where its name will be. Raises OSError."""
-        self._temporary = folder / f".csfnns-{secrets.token_hex(8)}.tmp"
+        self._temporary = folder / f".csfnns-{os.urandom(8).hex()}.tmp"
         self.file: IO[bytes] = open(os.open(self._temporary, _NEW_TO_READ, 0o666), "r+b")  # noqa: SIM115 - closed by close
         _sweep(folder, os.fstat(self.file.fileno()).st_mtime)
 

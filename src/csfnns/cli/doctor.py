@@ -1,13 +1,12 @@
 """`csfnns doctor`: does what the other commands need, and reports what does not work on this computer."""
 
+import os
 import platform
-import secrets
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +64,8 @@ def _about() -> dict[str, Any]:
 
 
 def _version(library: str) -> str:
+    from importlib import metadata
+
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
@@ -97,7 +98,7 @@ def _write(folder: Path) -> str:
     from csfnns.files import write_whole
 
     there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), folder)
-    path, data = there / f".csfnns-{secrets.token_hex(8)}.tmp", secrets.token_bytes(64)
+    path, data = there / f".csfnns-{os.urandom(8).hex()}.tmp", os.urandom(64)
     try:
         write_whole(path, data)
         if path.read_bytes() != data:
