@@ -179,7 +179,7 @@ class _Painter:
     def _expose(self, codes: tuple[Field, Field, Field], grain: npt.NDArray[np.int16]) -> Picture:
         """Stretch from the black to the white point, add grain, partly common to the colours, and round to levels.
 
-        What lies beyond the points is clipped, as in a photograph: in whole areas, each colour by itself, without grain.
+        What lies far beyond the points is clipped as in a photograph: in areas without grain, each colour by itself.
         """
         common, own = self.grain_gains
         gain = (255 * CODE << 16) // (self.white - self.black)
