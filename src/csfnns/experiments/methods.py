@@ -16,7 +16,8 @@ from csfnns.experiments.changes import EVADE, INITIALISER, RESIZE, change, setti
 from csfnns.experiments.provenance import code_digest, outside_modules
 from csfnns.experiments.resize import LANCZOS, resizer
 from csfnns.images.io import Picture
-from csfnns.methods import CsFnns, Direct, ReceiverSeeds, Scheme
+from csfnns.images.jpeg_file import write_coefficients
+from csfnns.methods import CsFnns, Direct, Jpeg, ReceiverSeeds, Scheme
 from csfnns.methods.select import LEAST_PSNR
 from csfnns.profile import GRID, Profile, make_profile
 from csfnns.registry import Entry, Registry
@@ -197,6 +198,12 @@ def evade(scheme: Scheme, networks: Sequence[Any], gamma: float | None) -> Schem
 def hide_bytes(cover: Picture, data: bytes, seeds: ReceiverSeeds, *, grain: bool) -> Picture:
     """Stego with these bytes by direct coding."""
     return Direct("grain" if grain else "cost").embed(cover, {seeds: data})
+
+
+def hide_in_jpeg(cover: Picture, data: bytes, seeds: ReceiverSeeds) -> tuple[bytes, bytes]:
+    """JPEG file of the cover without a message, and with these bytes in its coefficients."""
+    method = Jpeg()
+    return write_coefficients(method.plain(cover)), write_coefficients(method.embed(cover, {seeds: data}))
 
 
 def grain_decoy(cover: Picture, seed: Seed) -> Picture:
