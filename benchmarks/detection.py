@@ -299,7 +299,7 @@ class Run:
             for detector in DETECTORS:
                 scores = self.scores.get((material, detector))
                 if scores:
-                    found.append(self._base(material, detector) | _accuracy_row(scores, self.arguments.seed))
+                    found.append(self._base(material, detector) | accuracy_row(scores, self.arguments.seed))
         return found
 
     def _base(self, material: str, detector: str) -> Row:
@@ -360,7 +360,7 @@ def _area_row(figures: Sequence[Row]) -> Row:
     return {"auc": found.auc, "auc_interval": [found.low, found.high], "least_error": found.error}
 
 
-def _accuracy_row(scores: Sequence[Row], seed: int) -> Row:
+def accuracy_row(scores: Sequence[Row], seed: int) -> Row:
     """Accuracy over splits with its interval by pictures drawn again; the AUC of each split.
 
     `set` is the accuracy at the threshold that is best on training pairs, `best` at the one best on the held-out ones: no

@@ -195,6 +195,13 @@ for _name in ("spam", "networks", "cost-map", "paper"):
     )
 
 
+TABLES["detection-dctr"] = Table(
+    "detection/dctr",
+    ["detector", "stegos", "pairs", "size", "stego, dB", "coefficients changed, %", "right, %", "AUC"],
+    _detection,
+)
+
+
 @dataclass(frozen=True)
 class Listing:
     """Table of whole runs: what each measured, whether its bars hold, and where it was made."""
@@ -221,6 +228,7 @@ TABLES["runs"] = Listing(
         "core": ("core", "the tables above"),
         "detection/spam": ("detection", "what SPAM and StegExpose find ([below](#detectors))"),
         "detection/networks": ("detection", "what networks trained from scratch find"),
+        "detection/dctr": ("jpeg_detection", "what DCTR finds of bytes in JPEG files"),
         "address": (
             "address",
             "nonces are read, also after damage and lossy channels; foreign pictures are not",

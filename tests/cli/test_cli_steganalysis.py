@@ -125,6 +125,41 @@ def test_spam_is_trained_and_scores(transcript: Transcript, run: Run) -> None:
     assert same[0] == same[1]
 
 
+def test_jpeg_files_are_scored_by_their_coefficients(transcript: Transcript, desk: Path) -> None:
+    pytest.importorskip("jpeglib", reason="needs the extra jpeg")
+    for path in [*desk.glob("*os/*.png"), *desk.glob("*rs/*.png")]:
+        Image.open(path).save(path.with_suffix(".jpg"), quality=98)
+        path.unlink()
+    transcript("""
+        $ csfnns steganalysis train --detector dctr --covers covers --stegos stegos -o model
+        Trained on 12 pairs; out-of-bag error ... %.
+        Written: model.
+        $ csfnns steganalysis score stegos/00.jpg --detector dctr --model model
+        stegos/00.jpg ...
+        Scores are the share of votes for stego: above 0.5 most say so.
+        $ csfnns steganalysis roc --detector dctr --covers covers --stegos stegos
+        detector      dctr
+        ...
+    """)
+    Image.open(desk / "covers" / "00.jpg").save(desk / "covers" / "00.png")
+    transcript("""
+        $ csfnns steganalysis score covers --detector dctr --model model
+        error: covers/00.png is no JPEG file, and dctr looks at the coefficients of one.
+        hint: Give .jpg files ...
+        [exit 2]
+    """)
+
+
+def test_names_of_a_folder_are_in_natural_order(run: Run, desk: Path) -> None:
+    (desk / "few").mkdir()
+    for old, new in (("00", "photo10"), ("01", "photo9")):
+        (desk / "covers" / f"{old}.png").rename(desk / "few" / f"{new}.png")
+    assert [line.split()[0] for line in run("csfnns steganalysis score few").splitlines()[:2]] == [
+        "few/photo9.png",
+        "few/photo10.png",
+    ]
+
+
 TRAIN = "csfnns steganalysis train --covers covers --stegos stegos --detector xunet --steps 30 --batch 4 --crop 32"
 
 

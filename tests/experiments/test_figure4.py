@@ -64,7 +64,14 @@ def unseen(picture: Picture, random: np.random.Generator) -> Picture:
 
 
 def make_set(
-    folder: Path, change: Change, *, sources: int = 12, crops: int = 2, side: int = 32, **about: Any
+    folder: Path,
+    change: Change,
+    *,
+    sources: int = 12,
+    crops: int = 2,
+    side: int = 32,
+    suffix: str = ".png",
+    **about: Any,
 ) -> PairSet:
     """Set of pairs on noise, as another program may have made it."""
     random = np.random.default_rng(list(folder.name.encode()))
@@ -72,8 +79,8 @@ def make_set(
         (folder / name).mkdir(parents=True)
     for name in (f"{i}@{k}" for k in range(crops) for i in range(sources)):
         cover = unseen(np.empty((side, side, 3), np.uint8), random)
-        Image.fromarray(cover).save(folder / "covers" / f"{name}.png")
-        Image.fromarray(change(cover, random)).save(folder / "stegos" / f"{name}.png")
+        Image.fromarray(cover).save(folder / "covers" / f"{name}{suffix}")
+        Image.fromarray(change(cover, random)).save(folder / "stegos" / f"{name}{suffix}")
     content = {"version": 2, "scheme": "mine", "label": "my scheme", "payload": 2.0} | about
     (folder / "pairs.json").write_text(json.dumps(content))
     return load_pairs(folder)
@@ -422,6 +429,21 @@ def test_detectors_of_other_packages_take_part(tmp_path: Path) -> None:
         DETECTORS.remove("mean")
     assert plan.untrained == ("stegexpose", "mean")
     assert "| mean: my scheme | 2 | 24 | 1.000" in text
+
+
+def test_detectors_of_jpeg_files_take_part(tmp_path: Path) -> None:
+    pytest.importorskip("jpeglib", reason="needs the extra jpeg")
+    pngs, jpegs = make_set(tmp_path / "a", louder), make_set(tmp_path / "b", louder, suffix=".jpg", scheme="other")
+    config = EvaluationConfig(detectors=("dctr", "spam"), pairs=(12,), seeds=1)
+    with pytest.raises(
+        UsageError, match=r"dctr looks at coefficients of JPEG files, and the pairs of mine-2 are \.png"
+    ):
+        plan_evaluation([jpegs, pngs], config)
+    assert "dctr" not in EvaluationConfig().detectors
+    _, store, _ = run([jpegs], tmp_path / "out", config)
+    row = row_of(store, "dctr")
+    assert accuracy(row["covers"], row["stegos"]) > 0.9
+    assert "| DCTR: my scheme | 2 |" in render_figure4(store, ["md"]).markdown
 
 
 @pytest.mark.parametrize("detector", networks())

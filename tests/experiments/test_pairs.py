@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from csfnns.coding.uerd import flatten
 from csfnns.errors import CapacityError, CsfnnsError, PictureError, UsageError
 from csfnns.experiments import PairSet, PairSpec, load_pairs, make_pairs
 from csfnns.experiments.pairs import lsb_matching, source_of
@@ -25,7 +26,7 @@ SCRIPT = str(Path(sys.executable).with_name("csfnns"))
 
 
 def want(world: Any, scheme: str = "lsb", **choices: Any) -> PairSpec:
-    pictures = {} if scheme in ("direct", "direct-grain") else {"secrets": world.root / "imagenet"}
+    pictures = {} if scheme.startswith("direct") else {"secrets": world.root / "imagenet"}
     return PairSpec(**{"scheme": scheme, "covers": world.covers, **pictures} | choices)
 
 
@@ -167,6 +168,21 @@ def test_covers_of_grain_carry_grain_too(world: Any, tmp_path: Path) -> None:
         decoy, stego = (side.astype(int) - plain.cover(name) for side in (grain.cover(name), grain.stego(name)))
         assert decoy.std() == pytest.approx(stego.std(), rel=0.05)
         assert np.count_nonzero(decoy != stego) > 0.5 * decoy.size
+
+
+def test_pairs_of_bytes_in_coefficients_are_jpeg_files(world: Any, tmp_path: Path) -> None:
+    pytest.importorskip("jpeglib", reason="needs the extra jpeg")
+    made = make_pairs(want(world, "direct-jpeg", bytes=50), 4, tmp_path / "set")
+    pairs = load_pairs(tmp_path / "set")
+    assert (made.done, pairs.names, pairs.suffix) == (4, ("0@0", "1@0", "2@0", "3@0"), ".jpg")
+    for name in pairs.names:
+        cover, stego = (next(pairs.read(side, [name], "dctr")) for side in ("covers", "stegos"))
+        assert (cover.tables == stego.tables).all()
+        assert 0 < abs(flatten(stego.planes).astype(int) - flatten(cover.planes)).sum() < 0.2 * 64**2
+        assert pairs.figures[name]["psnr"] == psnr(pairs.cover(name), pairs.stego(name))
+    assert make_pairs(want(world, "direct-jpeg", bytes=50), 4, tmp_path / "set").reused == 4
+    with pytest.raises(UsageError, match="holds other pairs: scheme is direct-jpeg there, and direct here"):
+        make_pairs(want(world, "direct", bytes=50), 4, tmp_path / "set")
 
 
 def test_figures_are_kept_of_each_pair(world: Any, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def other_program(monkeypatch: pytest.MonkeyPatch) -> Any:
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("sealwatch is not installed: pip install --no-deps sealwatch")
     root = Path(spec.submodule_search_locations[0])
-    for name in ("sealwatch", "sealwatch.tools", "sealwatch.srm", "sealwatch.spam"):
+    for name in ("sealwatch", "sealwatch.tools", "sealwatch.srm", "sealwatch.spam", "sealwatch.dctr"):
         package = types.ModuleType(name)
         package.__path__ = [str(root.parent / name.replace(".", "/"))]
         monkeypatch.setitem(sys.modules, name, package)

@@ -144,13 +144,13 @@ def join_folders(
 def list_experiments(json: options.AsJson = False) -> None:
     """Show what can be run here, what is missing for the rest, and about how long a picture takes."""
     from csfnns.experiments import EXPERIMENTS, METHODS
-    from csfnns.experiments.evaluation import EvaluationConfig
     from csfnns.experiments.measures import lpips_missing
     from csfnns.experiments.pairs import schemes
+    from csfnns.steganalysis import DETECTORS
 
     found = {name: _summary(each) for name, each in EXPERIMENTS.entries().items()}
     methods = {name: method.label for name, method in METHODS.entries().items()}
-    detectors = EvaluationConfig().detectors
+    detectors = [name for name, each in DETECTORS.entries().items() if each.kind != "statistic"]
     if json:
         content = {"experiments": found, "methods": methods, "schemes": schemes(), "detectors": detectors}
         show.as_json({**content, "lpips_lacks": lpips_missing()})
@@ -192,7 +192,8 @@ def make_pair_set(
     ] = None,
     steps: Steps = None,
     size_bytes: Annotated[
-        int | None, typer.Option("--bytes", help="Random bytes in each stego, for direct and direct-grain.")
+        int | None,
+        typer.Option("--bytes", help="Random bytes in each stego, for direct, direct-grain and direct-jpeg."),
     ] = None,
     rate: Annotated[
         float | None,
@@ -218,7 +219,7 @@ def make_pair_set(
     """Make pairs of cover and stego for steganalysis: OUT/covers/NAME@K.png and OUT/stegos/NAME@K.png.
 
     NAME is the picture whose K-th crop is the cover. After a stop, the same command continues; a larger --count adds
-    pairs. With direct-grain, the covers carry grain too.
+    pairs. With direct-grain, the covers carry grain too; with direct-jpeg, all are .jpg files.
     """
     require("network", "Making pairs")
     from csfnns.covers import GENERATORS

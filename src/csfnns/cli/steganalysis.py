@@ -15,7 +15,6 @@ from csfnns.cli.progress import device_name
 from csfnns.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
-    from csfnns.images.io import Picture
     from csfnns.steganalysis import Detector, TrainingConfig
     from csfnns.steganalysis.base import F64
 
@@ -54,12 +53,11 @@ def score(
     json: options.AsJson = False,
 ) -> None:
     """Show how suspicious pictures are, from 0 to 1."""
-    from csfnns.images.io import read_picture
-    from csfnns.steganalysis import DETECTORS, make_detector
+    from csfnns.steganalysis import DETECTORS, make_detector, read_for
 
     made = make_detector(detector, model)
     paths = [path for each in files for path in (_pictures(each) if each.is_dir() else [each])]
-    scores = {str(path): made.score(read_picture(path)) for path in paths}
+    scores = {str(path): made.score(read_for(detector, path)) for path in paths}
     if json:
         rows = [{"file": name, "score": _number(value)} for name, value in scores.items()]
         show.as_json({"detector": detector, "scores": rows} | _trained_on(made))
@@ -113,7 +111,7 @@ def train(
     originals, changed = _pictures(covers), _pictures(stegos)
     _check_pairs(originals, changed)
     if kind == "model":
-        trained = DETECTORS.load(detector).train(_read(originals), _read(changed), seed=seed)
+        trained = DETECTORS.load(detector).train(*(_read(x, detector) for x in (originals, changed)), seed=seed)
         trained.save(out, overwrite=force)
         if json:
             show.as_json({"file": str(out), "pairs": len(originals), "out_of_bag_error": trained.error})
@@ -145,7 +143,7 @@ def _train_network(
 
     state = out.with_name(f"{out.name}.state")
     groups = [source_of(path.stem) for path in covers]
-    sides = list(_read(covers)), list(_read(stegos))
+    sides = list(_read(covers, config.detector)), list(_read(stegos, config.detector))
     with _progress_bar(json=json) as progress:
         result = train_network(*sides, config, groups=groups, state=state, progress=progress)
     result.detector.save(out, data=notes["data"], licence=notes["licence"], overwrite=force)
@@ -193,8 +191,8 @@ def roc(
 ) -> None:
     """Measure how well a detector separates stegos from covers: area under the curve with a 95 % interval.
 
-    Without a model, spam and srm are cross-validated: each picture is scored by an ensemble trained on others of these.
-    Pictures of equal names are pairs, and are resampled together for the interval.
+    Without a model, spam, srm and dctr are cross-validated: each picture is scored by an ensemble trained on others of
+    these. Pictures of equal names are pairs, and are resampled together for the interval.
     """
     from csfnns import steganalysis
     from csfnns.images.output import write_atomically
@@ -203,10 +201,13 @@ def roc(
     originals, changed = _pictures(covers), _pictures(stegos)
     if steganalysis.DETECTORS[detector].kind == "model" and model is None:
         made = None
-        scores = _cross_scores(steganalysis.DETECTORS.load(detector).features, originals, changed, seed)
+        _check_pairs(originals, changed)
+        features = steganalysis.DETECTORS.load(detector).features
+        sides = [_scores(features, paths, detector) for paths in (originals, changed)]
+        scores = steganalysis.cross_scores(*sides, seed=seed)
     else:
         made = steganalysis.make_detector(detector, model)
-        scores = _scores(made.score, originals), _scores(made.score, changed)
+        scores = _scores(made.score, originals, detector), _scores(made.score, changed, detector)
     result = steganalysis.roc(*scores, paired=_names(originals) == _names(changed), seed=seed)
     if out is not None:
         write_atomically(steganalysis.draw(result, detector), out, overwrite=force)
@@ -230,20 +231,10 @@ def roc(
         show.text(f"Written: {out}.")
 
 
-def _scores(function: "Callable[[Picture], Any]", paths: list[Path]) -> "F64":
+def _scores(function: "Callable[[Any], Any]", paths: list[Path], detector: str) -> "F64":
     import numpy as np
 
-    return np.array([function(each) for each in _read(paths)])
-
-
-def _cross_scores(
-    features: "Callable[[Picture], F64]", covers: list[Path], stegos: list[Path], seed: int
-) -> "tuple[F64, F64]":
-    """Scores by ensembles that were trained on others of these pictures."""
-    from csfnns.steganalysis import cross_scores
-
-    _check_pairs(covers, stegos)
-    return cross_scores(_scores(features, covers), _scores(features, stegos), seed=seed)
+    return np.array([function(each) for each in _read(paths, detector)])
 
 
 def _trained_on(detector: "Detector | None") -> dict[str, str]:
@@ -321,8 +312,8 @@ def _check_pairs(covers: list[Path], stegos: list[Path]) -> None:
     )
 
 
-def _read(paths: list[Path]) -> "Iterator[Picture]":
-    """One picture after another, so that they need not all be in memory."""
-    from csfnns.images.io import read_picture
+def _read(paths: list[Path], detector: str) -> Iterator[Any]:
+    """One picture after another as the detector reads it, so that they need not all be in memory."""
+    from csfnns.steganalysis import read_for
 
-    return (read_picture(path) for path in paths)
+    return (read_for(detector, path) for path in paths)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from csfnns.errors import UsageError
 from csfnns.images.io import Picture, check_picture
-from csfnns.images.jpeg_file import CHROMINANCE_STEPS, LUMINANCE_STEPS, Coefficients, Subsampling
+from csfnns.images.jpeg_file import Coefficients, Subsampling, standard_tables
 
 __all__ = ["Coefficients", "Encoded", "Subsampling", "compress", "standard_tables"]
 
@@ -46,17 +46,6 @@ class Encoded:
     file: Coefficients
     remainders: tuple[I16, ...]
     """What rounding took from each coefficient, in eighths of a step of 1: -4 q…4 q."""
-
-
-def standard_tables(quality: int) -> U8:
-    """Divisors of luminance and chrominance at a quality 1…100, (2, 8, 8). Raises UsageError."""
-    if not 1 <= quality <= 100:
-        raise UsageError(f"The JPEG quality must be in 1…100, got {quality}.")
-    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    base = np.full((2, 8, 8), 99)
-    base[0] = LUMINANCE_STEPS
-    base[1, :4, :4] = CHROMINANCE_STEPS
-    return np.clip((base * percent + 50) // 100, 1, 255).astype(np.uint8)
 
 
 def compress(cover: Picture, tables: U8, subsampling: Subsampling) -> Encoded:

@@ -7,7 +7,7 @@ report.py      rows → Markdown, LaTeX, PNG        grid.py        pages of labe
 statistics.py  means, intervals, accuracies       provenance.py  what rows are measured with
 
 pairs.py       sets of covers and stegos          evaluation.py  how well detectors tell them apart
-figure4.py     what their scores say
+figure4.py     what their scores say              resize.py      covers and secrets at their sides
 """
 
 from csfnns.batch.run import RunResult

@@ -67,6 +67,8 @@ def _fidelity(group: str) -> tuple[Column, Column, Column]:
 
 
 STEGO, RECOVERED = _fidelity("stego"), _fidelity("recovered")
+STEGO_APD, RECOVERED_APD = (Column(f"{group}_apd", group, "APD", 2, "lower") for group in ("stego", "recovered"))
+"""Average pixel discrepancy, which the authors' program and UDH's paper give, and the paper's tables do not."""
 FIDELITY = STEGO[:2] + RECOVERED[:2]
 """PSNR and SSIM of both."""
 

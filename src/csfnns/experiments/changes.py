@@ -7,8 +7,9 @@ from typing import Any
 from csfnns.errors import UsageError
 from csfnns.methods import CsFnns, Scheme
 
-INITIALISER, EVADE = "initialiser", "evade"
-"""Distribution of the decoder's weights, a choice of the profile; networks that the search evades."""
+INITIALISER, EVADE, RESIZE = "initialiser", "evade", "resize"
+"""Distribution of the decoder's weights, a choice of the profile; networks that the search evades; how pictures are
+resized (resize.py), a choice of the run."""
 _INSIDE = frozenset({"profile", "search", "weights", "receivers", "device", "detectors"})
 """Fields of schemes that a run gives otherwise."""
 

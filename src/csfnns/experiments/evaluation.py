@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
 from statistics import fmean
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 
@@ -22,7 +22,7 @@ import csfnns
 from csfnns.batch.run import Runner, RunResult
 from csfnns.batch.store import Row, Store, read_json, write_json
 from csfnns.errors import UsageError
-from csfnns.experiments.pairs import PairSet, lsb_matching, source_of
+from csfnns.experiments.pairs import PairSet, Side, lsb_matching, source_of
 from csfnns.experiments.provenance import code_digest, environment, libraries, outside_modules
 from csfnns.experiments.run import digest_of
 from csfnns.extras import require
@@ -38,7 +38,7 @@ LEAST_PAIRS = 8
 """Pairs to train on, at least."""
 _CHECKED = 50
 """Pairs trained on whose scores are kept too: a detector that fails even on these has learned nothing."""
-_SOURCES = ("steganalysis", "images/io.py", "experiments/evaluation.py")
+_SOURCES = ("steganalysis", "images/io.py", "images/jpeg_file.py", "experiments/evaluation.py")
 """Modules, or folders of them, on which scores depend."""
 
 
@@ -65,7 +65,7 @@ class EvaluationConfig:
     """Which detectors are trained, on how many pairs, and how."""
 
     detectors: tuple[str, ...] = ()
-    """None for all that are trained."""
+    """None for all that are trained on levels."""
     pairs: tuple[int, ...] = ()
     """Numbers of pairs to train on; none for 50, 100, 200, … and all that there are."""
     seeds: int = 3
@@ -83,7 +83,8 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         if not self.detectors:
-            trained = tuple(name for name, each in DETECTORS.entries().items() if each.kind != "statistic")
+            found = DETECTORS.entries().items()
+            trained = tuple(name for name, each in found if each.kind != "statistic" and each.reads == "levels")
             object.__setattr__(self, "detectors", trained)
         kinds = {name: DETECTORS[name].kind for name in self.detectors}  # raises for an unknown one
         if self.seeds < 1:
@@ -267,6 +268,13 @@ def plan_evaluation(sets: Sequence[PairSet], config: EvaluationConfig) -> Evalua
             raise UsageError(f"{reason}: the others are held out.", "Make more pairs, or give smaller --pairs.")
     trained = config.of_kind("model", "network")
     untrained = tuple(dict.fromkeys((UNTRAINED, *config.of_kind("statistic"))))
+    for name in (*untrained, *trained):
+        for chosen in sets:
+            if DETECTORS[name].reads == "coefficients" and chosen.suffix != ".jpg":
+                reason = (
+                    f"{name} looks at coefficients of JPEG files, and the pairs of {chosen.key} are {chosen.suffix}."
+                )
+                raise UsageError(reason, f"Leave {name} out of --detectors, or evaluate pairs of direct-jpeg.")
     settings = {name: config.describe(name) for name in (*untrained, *trained)}
     made_with = {"csfnns": csfnns.__version__, **libraries()}
     code = {name: code_digest(_SOURCES, outside_modules(DETECTORS[name].factory)) for name in settings}
@@ -386,8 +394,9 @@ def _evaluate(job: Job, pairs: PairSet, settings: str, config: EvaluationConfig,
 
     def scores(names: Iterable[str]) -> dict[str, list[float | None]]:
         chosen = list(names)
-        sides = {"covers": map(pairs.cover, chosen), "stegos": map(pairs.stego, chosen)}
-        return {side: [_number(score(picture)) for picture in pictures] for side, pictures in sides.items()}
+        return {
+            side: [_number(score(each)) for each in pairs.read(side, chosen, job.detector)] for side in get_args(Side)
+        }
 
     found = scores(parts.held_out)
     network = DETECTORS[job.detector].kind == "network"
@@ -404,16 +413,16 @@ def _evaluate(job: Job, pairs: PairSet, settings: str, config: EvaluationConfig,
 
 def _make_score(
     job: Job, pairs: PairSet, names: Sequence[str], config: EvaluationConfig, states: Path
-) -> Callable[[Picture], float]:
-    """Score of a picture in [0, 1], by a detector trained on these pairs."""
+) -> Callable[[Any], float]:
+    """Score in [0, 1] of a picture as the detector reads it, by one trained on these pairs."""
     kind = DETECTORS[job.detector].kind
     if kind == "statistic":
         return make_detector(job.detector).score
-    covers, stegos = [pairs.cover(name) for name in names], [pairs.stego(name) for name in names]
+    covers, stegos = ([*pairs.read(side, names, job.detector)] for side in get_args(Side))
     if kind == "network":
         return train_in_stages(covers, stegos, names, config.training(job.detector, job.seed), states).score
     trained = DETECTORS.load(job.detector).train(covers, stegos, seed=job.seed)
-    found: Callable[[Picture], float] = trained.score
+    found: Callable[[Any], float] = trained.score
     return found
 
 

@@ -25,7 +25,7 @@ def join(out: Path, others: Sequence[Path]) -> int:
     try:
         for other in others:
             for name in _PICTURES:
-                for path in (other / name).rglob("*.png"):  # before their rows, as runs write them
+                for path in (other / name).rglob("*.??g"):  # .png and .jpg, before their rows, as runs write them
                     target = out / path.relative_to(other)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     if not target.exists():

@@ -12,10 +12,12 @@ import numpy as np
 from csfnns.baselines import SCHEMES, make_scheme
 from csfnns.errors import CsfnnsError, NoMessageError, PictureError, UsageError
 from csfnns.experiments.base import Case, DecoderInput, Recovered
-from csfnns.experiments.changes import EVADE, INITIALISER, change, settings_of
+from csfnns.experiments.changes import EVADE, INITIALISER, RESIZE, change, settings_of
 from csfnns.experiments.provenance import code_digest, outside_modules
+from csfnns.experiments.resize import LANCZOS, resizer
 from csfnns.images.io import Picture
-from csfnns.methods import CsFnns, Direct, ReceiverSeeds, Scheme
+from csfnns.images.jpeg_file import write_coefficients
+from csfnns.methods import CsFnns, Direct, Jpeg, ReceiverSeeds, Scheme
 from csfnns.methods.select import LEAST_PSNR
 from csfnns.profile import GRID, Profile, make_profile
 from csfnns.registry import Entry, Registry
@@ -48,6 +50,10 @@ class Setting:
     """Other values of settings, for methods that have them (changes.py)."""
     seed: int = 0
     """Of all keys; 0 for those of a run without a seed."""
+
+    def resize(self, picture: Picture, side: int) -> Picture:
+        """A cover or a secret at its side, uint8 (side, side, 3)."""
+        return resizer(self.changes.get(RESIZE, LANCZOS))(picture, side, side)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +107,7 @@ class Method(Entry):
         """Names of the settings that a run can change."""
         plain = replace(setting, changes={})
         scheme = self.build(self.profile(case, setting.side), plain, [NOBODY] * case.receivers)
-        return {*settings_of(scheme), *([INITIALISER] if self.has_initialiser else [])}
+        return {*settings_of(scheme), RESIZE, *([INITIALISER] if self.has_initialiser else [])}
 
     def seconds(self, case: Case, setting: Setting) -> float:
         """Time of one embedding on two cores, roughly."""
@@ -124,6 +130,9 @@ class Method(Entry):
             evaded = [find_model(each.strip()) for each in setting.changes[EVADE].split(",")]
             networks = ", evading " + ", ".join(f"{path.name} of {fingerprint(path)}" for path in evaded)
         text = repr(scheme) + networks + (f" of {fingerprint(weights)}" if isinstance(weights, Path) else "")
+        if name := setting.changes.get(RESIZE):
+            resizer(name)  # raises for an unknown one
+            text += f", pictures resized by {name}"
         outside = outside_modules(type(scheme))
         return f"{text}, code {code_digest((), outside)}" if outside else text
 
@@ -189,6 +198,12 @@ def evade(scheme: Scheme, networks: Sequence[Any], gamma: float | None) -> Schem
 def hide_bytes(cover: Picture, data: bytes, seeds: ReceiverSeeds, *, grain: bool) -> Picture:
     """Stego with these bytes by direct coding."""
     return Direct("grain" if grain else "cost").embed(cover, {seeds: data})
+
+
+def hide_in_jpeg(cover: Picture, data: bytes, seeds: ReceiverSeeds) -> tuple[bytes, bytes]:
+    """JPEG file of the cover without a message, and with these bytes in its coefficients."""
+    method = Jpeg()
+    return write_coefficients(method.plain(cover)), write_coefficients(method.embed(cover, {seeds: data}))
 
 
 def grain_decoy(cover: Picture, seed: Seed) -> Picture:

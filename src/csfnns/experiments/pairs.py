@@ -1,7 +1,7 @@
 """Sets of pairs for steganalysis: covers, and the stegos made from them.
 
     DIR/pairs.json             scheme, payload, and every setting on which the pictures depend
-    DIR/covers/NAME@K.png      what is sent without a message: the K-th crop of the source picture NAME
+    DIR/covers/NAME@K.png      what is sent without a message: the K-th crop of the source picture NAME (or .jpg)
     DIR/stegos/NAME@K.png      the same with a message
     DIR/rows.sqlite            for each pair, how far the stego is from the plain cover, and what a receiver gets
 
@@ -9,12 +9,12 @@ A pair depends on its name and on the settings alone, not on how many there are:
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -35,15 +35,19 @@ from csfnns.images.io import Picture, fit, read_picture
 from csfnns.images.metrics import psnr
 from csfnns.images.output import encode_picture
 from csfnns.profile import GRID, Rate, make_profile
-from csfnns.steganalysis import Deep
+from csfnns.steganalysis import Deep, read_for
 from csfnns.stream import Seed
 
 SPEC = "pairs.json"
 MATCHING = "matching"
-BYTES = {"direct": "direct", "direct-grain": "direct (grain)"}
+BYTES = {"direct": "direct", "direct-grain": "direct (grain)", "direct-jpeg": "direct (JPEG)"}
 """Schemes that hide bytes, and their labels."""
 WITH_GRAIN = "direct-grain"
 """Scheme whose pictures without a message carry grain of the same distribution."""
+IN_JPEG = "direct-jpeg"
+"""Scheme whose pictures are JPEG files, with a message and without."""
+SUFFIXES = (".png", ".jpg")
+"""Of the pictures of a set, which are all of one kind."""
 AS_STANDARD = "LSB matching (as many changes as standard)"
 """Label of `matching` without a rate; its payload is that of the embedding whose changes it counts."""
 _NEEDED = {
@@ -74,7 +78,7 @@ class PairSpec:
     steps: int | None = None
     """Of each search; None for the method's own."""
     bytes: int | None = None
-    """Random bytes in each stego, for `direct` and `direct-grain`."""
+    """Random bytes in each stego, for the schemes of BYTES."""
     rate: float | None = None
     """For `matching`: bits a sub-pixel in (0, 1], half of which change it; None for as many changes in each cover as
     `standard` makes."""
@@ -133,6 +137,11 @@ class PairSpec:
         if self.scheme == MATCHING:
             return AS_STANDARD if self.rate is None else "LSB matching"
         return BYTES.get(self.scheme) or METHODS[self.scheme].label
+
+    @property
+    def suffix(self) -> str:
+        """Of the files of both sides."""
+        return SUFFIXES[self.scheme == IN_JPEG]
 
     @property
     def root(self) -> Seed:
@@ -233,7 +242,7 @@ def _digest(files: Sequence[Path]) -> str:
 
 
 class PairGenerator:
-    """Makes the pairs of a specification: a plain cover → what is sent without a message, and with one."""
+    """Makes the pairs of a specification: a plain cover → files of what is sent without a message, and with one."""
 
     def __init__(self, spec: PairSpec) -> None:
         self.spec, self._networks, self.search = spec, [Deep.load(path) for path in spec.evade], ""
@@ -247,13 +256,18 @@ class PairGenerator:
 
     def __call__(
         self, cover: Picture, secret: Picture | None, name: str
-    ) -> tuple[Picture, Picture, dict[str, float | None]]:
-        """Picture without a message, stego, and the figures of PairSet. Raises CapacityError and SearchError.
+    ) -> tuple[bytes, bytes, dict[str, float | None]]:
+        """File without a message, stego's file, and the figures of PairSet. Raises CapacityError and SearchError.
 
         Crops do not depend on the scheme, so that schemes can be compared on the same covers; the seed does.
         """
         spec, recovered = self.spec, {}
         seed = spec.root.derive(f"csfnns/2/experiment/pairs/{self.scheme}/{spec.payload:g}/{name}")
+        if spec.scheme == IN_JPEG:
+            assert spec.bytes is not None
+            data = seed.derive("csfnns/2/experiment/data").stream().take(spec.bytes)
+            files = adapter.hide_in_jpeg(cover, data, adapter.receiver_seeds(seed))
+            return *files, _distance(*map(read_picture, files))
         grain = spec.scheme == WITH_GRAIN
         if secret is not None:
             stego, psnr_there = self._embed(cover, secret, adapter.receiver_seeds(seed))
@@ -265,8 +279,8 @@ class PairGenerator:
             data = seed.derive("csfnns/2/experiment/data").stream().take(spec.bytes)
             stego = adapter.hide_bytes(cover, data, adapter.receiver_seeds(seed), grain=grain)
         sent = adapter.grain_decoy(cover, seed.derive("csfnns/2/experiment/decoy")) if grain else cover
-        changed = float((stego != cover).mean())
-        return sent, stego, {"psnr": psnr(cover, stego), "changed": changed, **recovered}
+        files = encode_picture(sent, ".png"), encode_picture(stego, ".png")
+        return *files, {**_distance(cover, stego), **recovered}
 
     def _embed(self, cover: Picture, secret: Picture, receiver: ReceiverSeeds) -> tuple[Picture, float | None]:
         """Stego with a picture in it, and the PSNR that its receiver gets; None where they get nothing."""
@@ -285,6 +299,10 @@ class PairGenerator:
         scheme = method.build(method.profile(spec.case, spec.side), spec.setting, [receiver])
         networks = [each.network for each in self._networks]
         return adapter.evade(scheme, networks, spec.gamma) if networks else scheme
+
+
+def _distance(plain: Picture, stego: Picture) -> dict[str, float | None]:
+    return {"psnr": psnr(plain, stego), "changed": float((stego != plain).mean())}
 
 
 def lsb_matching(cover: Picture, changes: int, random: np.random.Generator, strength: int = 1) -> Picture:
@@ -343,16 +361,16 @@ class _Pairs:
         return {"error": reason}
 
     def files(self, job: _Job) -> list[Path]:
-        return [self._out / side / f"{job.id}.png" for side in ("covers", "stegos")]
+        return [self._out / side / f"{job.id}{self.generator.spec.suffix}" for side in ("covers", "stegos")]
 
 
 def _make(generator: PairGenerator, cover: Picture, secret: Picture | None, name: str) -> tuple[Row, list[bytes]]:
     """Row and both files of a pair; no files where it cannot be made."""
     try:
-        sent, stego, figures = generator(cover, secret, name)
+        *files, figures = generator(cover, secret, name)
     except (CapacityError, SearchError) as error:
         return {"error": error.message}, []
-    return figures, [encode_picture(sent, ".png"), encode_picture(stego, ".png")]
+    return figures, files
 
 
 def make_pairs(
@@ -393,7 +411,7 @@ def _claim(generator: PairGenerator, count: int, out: Path, pictures: Mapping[st
     path, sides = out / SPEC, [out / "covers", out / "stegos"]
     settings = _settings(generator) | {f"pictures of --{name}": digest for name, digest in pictures.items()}
     hint = "Choose another --out, or empty this folder."
-    if path.exists() and any(sides[1].glob("*.png")):
+    if path.exists() and any(each.suffix in SUFFIXES for each in sides[1].glob("*")):
         found = _read(out)
         if found.settings != settings:
             raise UsageError(f"{out} holds other pairs: {_difference(found.settings, settings)}.", hint)
@@ -448,6 +466,9 @@ class _Content:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
+Side = Literal["covers", "stegos"]
+
+
 @dataclass(frozen=True)
 class PairSet:
     """A set in its folder."""
@@ -466,8 +487,11 @@ class PairSet:
     steps: int | None
     """Of each search, where it was not the method's own."""
     figures: Mapping[str, Row]
-    """By pair, where they are known: `psnr` in dB and `changed`, the share of sub-pixels, of stego against plain cover;
-    for hidden pictures `recovered`, what a receiver gets in dB, None for nothing."""
+    """By pair, where they are known: `psnr` in dB and `changed`, the share of sub-pixels, of stego against plain cover
+    (of JPEG files: against the one without a message); for hidden pictures `recovered`, what a receiver gets in dB, None
+    for nothing."""
+    suffix: str = SUFFIXES[0]
+    """Of its files, one of SUFFIXES."""
 
     @property
     def key(self) -> str:
@@ -476,30 +500,36 @@ class PairSet:
 
     def cover(self, name: str) -> Picture:
         """uint8 (H, W, 3)."""
-        return read_picture(self._path("covers", name))
+        return read_picture(self.path("covers", name))
 
     def stego(self, name: str) -> Picture:
         """uint8 (H, W, 3)."""
-        return read_picture(self._path("stegos", name))
+        return read_picture(self.path("stegos", name))
+
+    def read(self, side: Side, names: Iterable[str], detector: str) -> Iterator[Any]:
+        """Covers or stegos, one after another, as the detector of that name reads them."""
+        return (read_for(detector, self.path(side, name)) for name in names)
 
     def digest(self, name: str) -> str:
         """SHA-256 of both files' digests."""
-        digests = [adapter.fingerprint(self._path(side, name)) for side in ("covers", "stegos")]
+        digests = [adapter.fingerprint(self.path(side, name)) for side in get_args(Side)]
         return sha256("".join(digests).encode()).hexdigest()
 
-    def _path(self, side: str, name: str) -> Path:
-        return self.folder / side / f"{name}.png"
+    def path(self, side: Side, name: str) -> Path:
+        """File of a cover or of a stego."""
+        return self.folder / side / f"{name}{self.suffix}"
 
 
 def load_pairs(folder: Path) -> PairSet:
-    """Set in a folder: pairs whose cover and stego both exist.
+    """Set in a folder: pairs whose cover and stego both exist, as .png or as .jpg, whichever are more.
 
     pairs.json needs only scheme and payload, and may have label, trained_against and count, so that stegos of other
     programs can be evaluated too. Raises UsageError for a folder without.
     """
     content = _read(folder)
-    names = [{path.stem for path in (folder / side).glob("*.png")} for side in ("covers", "stegos")]
-    both = tuple(sorted(names[0] & names[1]))
+    found = {suffix: _complete(folder, suffix) for suffix in SUFFIXES}
+    suffix = max(SUFFIXES, key=lambda each: len(found[each]))
+    both = found[suffix]
     if not 0 < content.payload < math.inf:
         reason = f"payload in {folder / SPEC} must be above 0, got {content.payload}."
         raise UsageError(reason, "Give bits a pixel.")
@@ -516,7 +546,14 @@ def load_pairs(folder: Path) -> PairSet:
         content.count or len(both),
         content.settings.get("steps"),
         {name: rows[name] for name in both if name in rows},
+        suffix,
     )
+
+
+def _complete(folder: Path, suffix: str) -> tuple[str, ...]:
+    """Names of the pairs of which both files are there."""
+    names = [{path.stem for path in (folder / side).glob(f"*{suffix}")} for side in get_args(Side)]
+    return tuple(sorted(names[0] & names[1]))
 
 
 def source_of(name: str) -> str:

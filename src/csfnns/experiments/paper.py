@@ -9,7 +9,9 @@ from csfnns.experiments.base import (
     HERE,
     PUBLISHED,
     RECOVERED,
+    RECOVERED_APD,
     STEGO,
+    STEGO_APD,
     Case,
     Column,
     Experiment,
@@ -99,7 +101,7 @@ PAPER = (
         "visual quality of the stego pictures",  # Sec. 4.2
         name="table1",
         methods=_COMPARED,
-        columns=STEGO,
+        columns=(*STEGO, STEGO_APD),
         published=_published(
             STEGO,
             """
@@ -122,7 +124,7 @@ PAPER = (
         name="table2",
         series="table1",
         methods=_COMPARED,
-        columns=RECOVERED,
+        columns=(*RECOVERED, RECOVERED_APD),
         variants=(HERE, denoised(HERE)),
         published=_published(
             RECOVERED,
@@ -201,7 +203,7 @@ PAPER = (
         methods=("udh", "paper", "standard"),
         case_heading="Secrets",
         cases=_receivers(""),
-        columns=STEGO + RECOVERED,
+        columns=(*STEGO, STEGO_APD, *RECOVERED, RECOVERED_APD),
         variants=_BOTH_WAYS,
         published=_published(
             STEGO + RECOVERED,

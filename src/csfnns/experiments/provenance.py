@@ -23,7 +23,7 @@ HIDING = (
     *("stream.py", "profile.py", "experiments/base.py", "experiments/methods.py"),
 )
 """Modules, or folders of them, on which stegos and recovered pictures depend."""
-MEASURING = (*HIDING, "experiments/measures.py", "experiments/run.py")
+MEASURING = (*HIDING, "experiments/measures.py", "experiments/resize.py", "experiments/run.py")
 """Those on which the figures of tables depend."""
 _LIBRARIES = ("torch", "numpy", "pillow")
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from csfnns.batch.store import Row, Store
 from csfnns.errors import PictureError, UsageError
 from csfnns.experiments.base import HERE, PUBLISHED_SIDE, Case, Column, Experiment, Shot, dataset_label
+from csfnns.experiments.changes import RESIZE
 from csfnns.experiments.methods import LEAST_PSNR, METHODS, scaled
+from csfnns.experiments.resize import SKIMAGE
 from csfnns.experiments.run import Job, Plan
 from csfnns.experiments.statistics import Estimate, estimate
 from csfnns.files import write_result
@@ -336,7 +338,8 @@ class Sheet:
             warnings.append(f"covers of {plan.side} pixels a side and not {PUBLISHED_SIDE}")
         if plan.steps is not None:
             warnings.append(f"searches of {plan.steps} steps and not each method's own")
-        warnings += [f"{name} = {value} in methods that have it" for name, value in plan.changes.items()]
+        changes = {name: value for name, value in plan.changes.items() if (name, value) != (RESIZE, SKIMAGE)}
+        warnings += [f"{name} = {value} in methods that have it" for name, value in changes.items()]
         warnings = [f"NOT THE PUBLISHED SETTINGS: {' and '.join(warnings)}."] if warnings else []
         if len(self.rows) < len(plan.jobs):
             warnings.append(f"Not finished: {len(self.rows)} of {len(plan.jobs)} pictures are measured.")
@@ -347,10 +350,9 @@ class Sheet:
         cases = self.experiment.cases
         sizes = dict.fromkeys("{0}x{0}".format(scaled(self.plan.side, case)) for case in cases)
         rates = dict.fromkeys(case.bpp for case in cases)
-        notes.append(
-            f"Covers of {', '.join(sizes)}, {', '.join(rates)} bits a pixel; covers and secrets are resized with"
-            " Pillow's LANCZOS."
-        )
+        resized = "as scikit-image does" if self.plan.changes.get(RESIZE) == SKIMAGE else "with Pillow's LANCZOS"
+        sides, bits = ", ".join(sizes), ", ".join(rates)
+        notes.append(f"Covers of {sides}, {bits} bits a pixel; covers and secrets are resized {resized}.")
         notes += [*self._unreadable(), *self._about_paper(), *self._reasons()]
         notes += [f"Left out: {name}: {reason}" for name, reason in self.plan.left_out.items()]
         if self.unused:

@@ -20,7 +20,7 @@ from csfnns.experiments.methods import METHODS, Method, ReceiverSeeds, Setting, 
 from csfnns.experiments.provenance import MEASURING, environment
 from csfnns.extras import require
 from csfnns.files import natural, write_result
-from csfnns.images.io import READABLE, Picture, fit, read_picture
+from csfnns.images.io import READABLE, Picture, read_picture
 from csfnns.images.metrics import residual
 from csfnns.images.output import encode_picture
 from csfnns.profile import GRID
@@ -357,10 +357,12 @@ def _embed(work: _Work) -> Trial:
     case = next(case for case in experiment.cases if case.name == job.case)
     side = adapter.scaled(work.setting.side, case)
     profile = method.profile(case, side, work.setting.changes)
-    cover = fit(work.cover, side, side)
+    cover = work.setting.resize(work.cover, side)
     grid = adapter.grid_side(side, case)
     seed = work.setting.seed
-    secrets = {seeds_of(experiment, job, t, seed): fit(secret, grid, grid) for t, secret in enumerate(work.secrets)}
+    secrets = {
+        seeds_of(experiment, job, t, seed): work.setting.resize(each, grid) for t, each in enumerate(work.secrets)
+    }
     scheme = method.build(profile, replace(work.setting, side=side), list(secrets))
 
     scheme.check(list(secrets.values()))

@@ -69,6 +69,17 @@ class Coefficients:
     """Quantised coefficients of Y, Cb and Cr, (rows, columns, 8, 8) each: blocks, then frequencies, vertical first."""
 
 
+def standard_tables(quality: int) -> npt.NDArray[np.uint8]:
+    """Divisors of luminance and chrominance at a quality 1…100, (2, 8, 8). Raises UsageError."""
+    if not 1 <= quality <= 100:
+        raise UsageError(f"The JPEG quality must be in 1…100, got {quality}.")
+    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
+    base = np.full((2, 8, 8), 99)
+    base[0] = LUMINANCE_STEPS
+    base[1, :4, :4] = CHROMINANCE_STEPS
+    return np.clip((base * percent + 50) // 100, 1, 255).astype(np.uint8)
+
+
 def positions(picture: Coefficients) -> Iterator[Coefficients]:
     """The file as it is, then turned and mirrored without loss in all seven other ways, as jpegtran does."""
     for each in (picture, _transposed(picture)):

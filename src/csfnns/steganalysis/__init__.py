@@ -3,16 +3,22 @@
 base.py          what a detector is
 detectors.py     the registry
 replacement.py   detectors of LSB replacement: primary sets, sample pairs, RS, chi-square, StegExpose
-ensemble.py      features classified by a trained ensemble: spam.py (neighbours) · srm.py (the rich model)
+ensemble.py      features classified by a trained ensemble: spam.py (neighbours) · srm.py (the rich model) ·
+                 dctr.py (of JPEG files)
 deep.py          networks as detectors: xunet.py · yenet.py · siastegnet.py · srnet.py, trained by training.py
 roc.py           how well scores separate stegos from covers
 """
 
 from pathlib import Path
+from typing import Any
 
-from csfnns.errors import UsageError
+from csfnns.errors import NoMessageError, PictureError, UsageError
+from csfnns.images.decode import open_file
+from csfnns.images.io import read_picture
+from csfnns.images.jpeg_file import is_jpeg, read_foreign_coefficients
 from csfnns.steganalysis.base import Detector, DetectorEntry
 from csfnns.steganalysis.config import TrainingConfig
+from csfnns.steganalysis.dctr import Dctr, dctr_features
 from csfnns.steganalysis.deep import (
     Deep,
     TrainingResult,
@@ -32,6 +38,7 @@ from csfnns.steganalysis.srm import Srm, srm_features
 __all__ = [
     "DETECTORS",
     "ChiSquare",
+    "Dctr",
     "Deep",
     "Detector",
     "DetectorEntry",
@@ -45,12 +52,14 @@ __all__ = [
     "TrainingConfig",
     "TrainingResult",
     "cross_scores",
+    "dctr_features",
     "draw",
     "draw_curve",
     "find_model",
     "make_detector",
     "make_network",
     "networks",
+    "read_for",
     "roc",
     "roc_curve",
     "shipped_networks",
@@ -78,3 +87,25 @@ def make_detector(name: str, model: Path | None = None) -> Detector:
         hint += f" Pretrained: {', '.join(shipped)}." if shipped else ""
         raise UsageError(f"The detector {name!r} needs a model.", hint)
     return Deep.load(model, detector=name) if kind == "network" else factory.load(model)
+
+
+def read_for(name: str, path: Path) -> Any:
+    """Read a file as the detector of that name scores it: levels, uint8 (H, W, 3), or Coefficients.
+
+    Raises UsageError for a file that is no JPEG where coefficients are scored, and for grey ones; PictureError for damaged
+    ones.
+    """
+    if DETECTORS[name].reads == "levels":
+        return read_picture(path)
+    with open_file(path) as file:
+        data = file.read()
+    if not is_jpeg(data):
+        hint = "Give .jpg files as they were sent, or choose another detector: csfnns steganalysis detectors."
+        raise UsageError(f"{path} is no JPEG file, and {name} looks at the coefficients of one.", hint)
+    try:
+        return read_foreign_coefficients(data)
+    except NoMessageError as error:
+        hint = "It takes files in colour, 4:2:0 or 4:4:4, with one table for both chrominances."
+        raise UsageError(f"{path} is a JPEG file of a kind that {name} does not take.", hint) from error
+    except PictureError as error:
+        raise PictureError(f"{path}: {error.message}", error.hint) from error

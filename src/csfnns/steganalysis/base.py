@@ -1,12 +1,11 @@
 """What a detector is, and what its entry in the registry says."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from csfnns.images.io import Picture
 from csfnns.registry import Entry
 
 F64 = npt.NDArray[np.float64]
@@ -15,10 +14,11 @@ F64 = npt.NDArray[np.float64]
 class Detector(Protocol):
     """Scores one picture. The constructor takes settings and what was learned."""
 
-    def score(self, picture: Picture) -> float:
-        """How suspicious a picture, uint8 (H, W, 3), is: in [0, 1], higher for more.
+    def score(self, picture: Any) -> float:
+        """How suspicious a picture is: in [0, 1], higher for more.
 
-        NaN for a picture too small to score. Raises UsageError for an array that is no picture.
+        A picture is uint8 (H, W, 3), or Coefficients where the entry's `reads` says so. NaN for one that is too small to
+        score. Raises UsageError for anything else.
         """
         ...
 
@@ -30,6 +30,8 @@ class DetectorEntry(Entry):
     kind: Literal["statistic", "model", "network"] = "statistic"
     """What the factory is. "statistic": called without arguments, it returns a detector. "model": a class with `train`,
     `save`, `load` and `error`, as `Spam`. "network": a subclass of `network.Network`, used through `Deep`."""
+    reads: Literal["levels", "coefficients"] = "levels"
+    """What is scored: levels, uint8 (H, W, 3), or the Coefficients of a JPEG file. `read_for` reads either."""
     meaning: str = ""
     """One sentence that says what a score means."""
     threshold: float | None = None

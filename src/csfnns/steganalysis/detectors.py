@@ -84,6 +84,15 @@ DETECTORS = Registry(
             meaning="Scores are the share of votes for stego: above 0.5 most say so.",
             threshold=0.5,
         ),
+        "dctr": DetectorEntry(
+            f"{_HERE}.dctr:Dctr",
+            "of JPEG files: 8,000 features of the undecimated DCT and a trained ensemble (Holub, Fridrich 2015)",
+            ("network", "jpeg"),
+            kind="model",
+            reads="coefficients",
+            meaning="Scores are the share of votes for stego: above 0.5 most say so.",
+            threshold=0.5,
+        ),
         "xunet": _network(
             "xunet:XuNet",
             "network: a fixed filter, absolute values (Xu, Wu, Shi 2016)",

@@ -9,14 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from csfnns.errors import UsageError
 from csfnns.extras import require
 from csfnns.files import write_result
-from csfnns.images.io import Picture, check_picture
+from csfnns.images.io import check_picture
 from csfnns.steganalysis.base import F64
 from csfnns.tensors import DOUBLES, BadTensorsError, read_header, read_tensors
 
@@ -108,9 +108,14 @@ class FeatureDetector(ABC):
     """Of a picture that has features, in pixels."""
 
     @staticmethod
+    def check(picture: Any) -> None:
+        """Raise UsageError for what is no picture as the detector's entry `reads` it."""
+        check_picture(picture)
+
+    @staticmethod
     @abstractmethod
-    def features(picture: Picture) -> F64:
-        """Features of a picture, (size,). Raises UsageError for an array that is no picture, and for smaller ones."""
+    def features(picture: Any) -> F64:
+        """Features of a picture, (size,). Raises UsageError for what is no picture, and for smaller ones."""
 
     @property
     def error(self) -> float:
@@ -118,7 +123,7 @@ class FeatureDetector(ABC):
         return self.ensemble.error
 
     @classmethod
-    def train(cls, covers: Iterable[Picture], stegos: Iterable[Picture], *, seed: int = 1) -> Self:
+    def train(cls, covers: Iterable[Any], stegos: Iterable[Any], *, seed: int = 1) -> Self:
         """Train on pairs: the i-th stego was made from the i-th cover. The seed decides every draw.
 
         Raises UsageError unless there are as many stegos as covers, at least 4.
@@ -126,12 +131,12 @@ class FeatureDetector(ABC):
         sides = (np.array([cls.features(each) for each in pictures]) for pictures in (covers, stegos))
         return cls(Ensemble.fit(*sides, seed=seed))
 
-    def score(self, picture: Picture) -> float:
+    def score(self, picture: Any) -> float:
         """Share of votes for stego in [0, 1]; the majority decides. NaN for sides below `least_side`.
 
-        Raises UsageError for an array that is no picture.
+        Raises UsageError for what is no picture.
         """
-        check_picture(picture)
+        type(self).check(picture)
         if min(picture.shape[:2]) < self.least_side:
             return math.nan
         return float(self.ensemble.votes(type(self).features(picture)[None])[0])

@@ -115,13 +115,14 @@ def _scores(pairs: PairSet) -> dict[str, tuple[list[float], list[float]]]:
     shipped, end = shipped_networks(), time.monotonic() + SECONDS
     found: dict[str, tuple[list[float], list[float]]] = {}
     for name, entry in DETECTORS.entries().items():
-        if (entry.kind != "statistic" and name not in shipped) or not all(map(has, entry.extras)):
+        trained = entry.kind == "statistic" or name in shipped
+        if not trained or entry.reads != "levels" or not all(map(has, entry.extras)):
             continue
         until = min(time.monotonic() + SECONDS / 4, end)
         detector = make_detector(name)
         covers, stegos = found[name] = [], []
         for pair in pairs.names:
-            if time.monotonic() > until or not _is_small(pairs.folder / "covers" / f"{pair}.png"):
+            if time.monotonic() > until or not _is_small(pairs.path("covers", pair)):
                 break
             covers.append(detector.score(pairs.cover(pair)))
             stegos.append(detector.score(pairs.stego(pair)))
