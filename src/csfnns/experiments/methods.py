@@ -123,6 +123,7 @@ class Method(Entry):
             scheme = replace(scheme, detectors=())
             evaded = [find_model(each.strip()) for each in setting.changes[EVADE].split(",")]
             networks = ", evading " + ", ".join(f"{path.name} of {fingerprint(path)}" for path in evaded)
+            networks += f" by code {code_digest(['steganalysis'])}"
         text = repr(scheme) + networks + (f" of {fingerprint(weights)}" if isinstance(weights, Path) else "")
         outside = outside_modules(type(scheme))
         return f"{text}, code {code_digest((), outside)}" if outside else text
