@@ -573,7 +573,7 @@ def make_place(arguments: Any) -> Place:
         raise SystemExit(f"There are {len(train)} covers, not {arguments.covers}.")
     secrets = tuple(tuple(pictures(arguments.data / "secrets" / each)) for each in SECRETS)
     covers = tuple(train[: arguments.covers])
-    depends = {"code": code_digest(CODE), "own": own_code("common", "detection"), "form": default_form()}
+    depends: Row = {"code": code_digest(CODE), "own": own_code("common", "detection"), "form": default_form()}
     depends |= libraries() | {"pictures": [fingerprint(each) for each in (*covers, *chain(*secrets))]}
     name = f"{digest_of(depends)[:12]}-{arguments.seed}-{arguments.covers}" + ("-quick" if arguments.quick else "")
     return Place(covers, secrets, arguments.work / name, arguments.seed)
