@@ -492,7 +492,7 @@ class Kept:
         if self.source == "published":
             return f"As published: {table['what']}."
         commands = [table["command"]] if isinstance(table["command"], str) else table["command"]
-        shown = "; ".join(f"`{each}`" for each in commands) or "probes whose programs were not kept"
+        shown = "; ".join(f"`{each}`" for each in commands) or "by hand, or by probes that were not kept"
         commit = re.sub(r"\b[0-9a-f]{7}\b", r"`\g<0>`", table["commit"])
         return f"An earlier run ({commit}): {shown}. Pictures: {table['pictures']}."
 
