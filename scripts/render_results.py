@@ -13,8 +13,8 @@ results/earlier.json holds them, and `published-N` the paper's own (results/publ
 
 Each line is the figure as written (with words behind it, where the number alone stands elsewhere too), a result, and a path
 in its JSON: names after a dot, and in brackets a key, an index, or what an entry of a list has in one of its fields
-(`[bytes=20000]` in that field); `.count` is the length of a list, `.mean` the means of its entries' fields. The figure is
-written again with as many decimals. It is an error if the paragraph lacks it.
+(`[bytes=20000]` in that field); `.count` is the length of a list. The figure is written again with as many decimals. It is
+an error if the paragraph lacks it.
 
 `--check` writes nothing and exits with 1 when a page is stale. tests/test_quotations.py finds figures without a source.
 """
@@ -608,8 +608,6 @@ def look_up(data: Any, path: str) -> Any:
     for name, key in STEP.findall(path):
         if name == "count" and isinstance(data, list):
             data = len(data)
-        elif name == "mean" and isinstance(data, list):
-            data = _means(data)
         elif name:
             data = (_only(data, path) if isinstance(data, list) else data)[name]
         elif isinstance(data, list):
@@ -617,12 +615,6 @@ def look_up(data: Any, path: str) -> Any:
         else:
             data = data[key]
     return data
-
-
-def _means(entries: Sequence[Data]) -> dict[str, float]:
-    """Means of all fields that are numbers."""
-    numbers = [name for name, value in entries[0].items() if isinstance(value, int | float)]
-    return {name: fmean(each[name] for each in entries) for name in numbers}
 
 
 def _only(entries: Sequence[Any], path: str) -> Any:
