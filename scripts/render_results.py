@@ -655,7 +655,7 @@ def _verdict(data: Data) -> str:
     failed = [str(each) for each in (*data.get("failed", ()), *data.get("problems", ()))]
     if len(failed) > _SHOWN:
         failed[_SHOWN:] = [f"and {len(failed) - _SHOWN} more"]
-    return f"fails: {'; '.join(failed)}" if failed else "every bar holds"
+    return f"fails: {'; '.join(failed)}" if failed else str(data.get("summary", "every bar holds"))
 
 
 _SHOWN = 4
