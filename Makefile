@@ -1,6 +1,7 @@
 # make demo: hide a photograph and look at the result; installs the package and a photograph.
 # make test: everything that CI checks; installs its extras and the tools of development too, about 1 GB.
 # make docs: the site of the documentation, into site/; a broken link or anchor is an error.
+# make results: the tables and figures of README and docs, from results/.
 # make fuzz MINUTES=10: try files and settings changed at random; docs/fuzzing.md.
 # make lock: write constraints.txt anew; make lock UPGRADE=--upgrade takes the newest versions.
 # All make .venv first if it is missing or older than what it is made from.
@@ -17,7 +18,7 @@ export PIP_NO_REQUIRE_HASHES := 1
 # Threads that wait by spinning slow everything down where other programs share the processor.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test docs fuzz lock clean
+.PHONY: demo test docs results fuzz lock clean
 
 demo: $(VENV)/.core
 	$(RUN) examples/demo.py
@@ -30,6 +31,9 @@ test: $(VENV)/.installed $(VENV)/.browser
 
 docs: $(VENV)/.docs
 	$(VENV)/bin/zensical build --clean --strict
+
+results:
+	$(PYTHON) scripts/render_results.py
 
 fuzz: $(VENV)/.installed
 	$(RUN) -m fuzz.run --minutes $(MINUTES)

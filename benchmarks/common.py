@@ -1,6 +1,7 @@
 """What benchmarks share: arguments, pictures, tables, results as JSON. Rows and provenance are those of experiments."""
 
 import argparse
+import hashlib
 import io
 import json
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from csfnns.batch.store import Store
-from csfnns.experiments.provenance import code_digest, environment
+from csfnns.experiments.provenance import code_digest, code_of, environment
 from csfnns.methods import Envelope, ReceiverSeeds
 from csfnns.stream import Seed
 
@@ -175,12 +176,12 @@ def write(name: str, payload: dict[str, Any], out: Path, *, device: str = "cpu",
 class Log:
     """Rows of a run that can be stopped and continued, in the store of experiments beside the result.
 
-    Only rows of the same code, seed and data are used; a change of prose in the code does not count.
+    Only rows of the same code, benchmarks' included, seed and data are used; a change of prose in it does not count.
     """
 
     def __init__(self, name: str, arguments: argparse.Namespace) -> None:
         self._store = Store((arguments.out or ROOT / "runs" / f"{name}.json").with_suffix(""))
-        self._origin = {"code": code_digest(["."]), "seed": arguments.seed, "data": arguments.data.name}
+        self._origin = {"code": code_digest(["."]) + own_code(), "seed": arguments.seed, "data": arguments.data.name}
         every = self._store.rows().values()
         self.rows = [dict(row) for row in every if row.items() >= self._origin.items()]
         if len(self.rows) < len(every):
@@ -190,6 +191,13 @@ class Log:
         """Write a row to disk; returns it."""
         self._store.add(secrets.token_hex(16), row | self._origin)
         return row
+
+
+def own_code(*names: str) -> str:
+    """SHA-256 of the code of these benchmarks, of all without names; prose does not count."""
+    folder = Path(__file__).parent
+    files = [folder / f"{name}.py" for name in names] or sorted(folder.glob("*.py"))
+    return hashlib.sha256("\n".join(code_of(each.read_text("utf-8")) for each in files).encode()).hexdigest()
 
 
 def command_line() -> str:

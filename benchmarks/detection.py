@@ -9,8 +9,9 @@ each split, and scored whole. SPAM is scored by five-fold cross-validation of wh
 interval of an accuracy is from pictures drawn again, each with all decisions on it and on its stego; it does not include
 what other training pictures would change, which the accuracies of single splits show.
 
-The result is written anew after each row, and stegos and scores are kept in a folder that is named after the code: a run
-that was stopped goes on where it was. Exit status 1 when a bar fails.
+The result is written anew after each row. Stegos and scores are kept in a folder that is named after all that they depend
+on, code, libraries, form of the search and pictures: a run that was stopped goes on where it was. Exit status 1 when a bar
+fails.
 """
 
 import json
@@ -23,19 +24,22 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
 import numpy as np
 
-from common import ROOT, envelope, make_method, make_parser, pictures, print_table, receiver, write
+from common import ROOT, envelope, make_method, make_parser, own_code, pictures, print_table, receiver, write
 from csfnns.batch.store import VERSION
 from csfnns.errors import NoMessageError
 from csfnns.experiments import EvaluationConfig, PairSet, Store, load_pairs, plan_evaluation, run_evaluation
 from csfnns.experiments.evaluation import split
+from csfnns.experiments.methods import fingerprint
 from csfnns.experiments.pairs import lsb_matching
-from csfnns.experiments.provenance import HIDING, code_digest
+from csfnns.experiments.provenance import HIDING, code_digest, libraries
+from csfnns.experiments.run import digest_of
 from csfnns.experiments.statistics import accuracy, area
 from csfnns.images.io import Picture, fit, read_picture
 from csfnns.images.metrics import compare
@@ -57,7 +61,7 @@ CONTROL = 0.8
 """Least accuracy of a network on one of its controls: otherwise its scores of other material mean nothing."""
 BARS = {"spam": 0.58, "stegexpose": 0.52} | dict.fromkeys(NETWORKS, 0.65)
 """Largest accuracy on `standard`; of StegExpose the AUC."""
-CODE = (*HIDING, "address", "steganalysis", "experiments/evaluation.py", "experiments/pairs.py")
+CODE = (*HIDING, "steganalysis", "experiments/evaluation.py", "experiments/pairs.py")
 PAPER_BATCH = 15
 BYTES = 20_000
 
@@ -563,13 +567,16 @@ def parse() -> Any:
 
 
 def make_place(arguments: Any) -> Place:
-    """Pictures of a run, and its folder, which is named after the code."""
+    """Pictures of a run, and its folder, which is named after the pictures, and the code and libraries that make stegos."""
     train = pictures(arguments.data / "covers" / "train")
     if len(train) < arguments.covers:
         raise SystemExit(f"There are {len(train)} covers, not {arguments.covers}.")
     secrets = tuple(tuple(pictures(arguments.data / "secrets" / each)) for each in SECRETS)
-    name = f"{code_digest(CODE)[:12]}-{arguments.seed}-{arguments.covers}" + ("-quick" if arguments.quick else "")
-    return Place(tuple(train[: arguments.covers]), secrets, arguments.work / name, arguments.seed)
+    covers = tuple(train[: arguments.covers])
+    depends: Row = {"code": code_digest(CODE), "own": own_code("common", "detection"), "form": default_form()}
+    depends |= libraries() | {"pictures": [fingerprint(each) for each in (*covers, *chain(*secrets))]}
+    name = f"{digest_of(depends)[:12]}-{arguments.seed}-{arguments.covers}" + ("-quick" if arguments.quick else "")
+    return Place(covers, secrets, arguments.work / name, arguments.seed)
 
 
 def main() -> int:

@@ -67,7 +67,7 @@ assert found["replaced bits"].auc > found["csfnns"].auc
 
 # %% [markdown]
 # AUC 0.5 is guessing. That one detector guesses says nothing about others: networks that learn find more
-# (https://github.com/csfnns/csfnns/blob/main/docs/results.md). With matplotlib, this draws the curve:
+# (https://github.com/csfnns/csfnns/blob/main/docs/results-detectors.md). With matplotlib, this draws the curve:
 
 # %%
 try:

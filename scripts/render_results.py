@@ -1,7 +1,22 @@
-"""Write the tables of README.md and docs/*.md that come from results/*.json: `python scripts/render_results.py`.
+"""Write the measured figures of the pages from results/: `python scripts/render_results.py`, or `make results`.
 
-A page marks the place of a table with `<!-- table: NAME -->` and `<!-- end -->`; everything between the two is replaced.
-Each table names its command, commit and machine. `--check` writes nothing and exits with 1 when a page is stale.
+**Tables.** A page marks the place of a table with `<!-- table: NAME -->` and `<!-- end -->`; everything between the two is
+replaced. Each table names its command, commit and machine. Tables `earlier-NAME` are of runs of earlier commits, as
+results/earlier.json holds them, and `published-N` the paper's own (results/published.json).
+
+**Prose.** A comment below a paragraph says where its figures come from, in their order:
+
+    SPAM is right in 53.5 % of the cases.
+    <!-- figures
+    53.5 = detection/spam rows[spam][standard].accuracy × 100
+    -->
+
+Each line is the figure as written (with words behind it, where the number alone stands elsewhere too), a result, and a path
+in its JSON: names after a dot, and in brackets a key, an index, or what an entry of a list has in one of its fields
+(`[bytes=20000]` in that field); `.count` is the length of a list. The figure is written again with as many decimals. It is
+an error if the paragraph lacks it.
+
+`--check` writes nothing and exits with 1 when a page is stale. tests/test_quotations.py finds figures without a source.
 """
 
 import argparse
@@ -11,11 +26,18 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 MARKED = re.compile(r"<!-- table: ([a-z0-9-]+) -->\n(.*?)<!-- end -->", re.DOTALL)
 OPENED = re.compile(r"<!-- table: ")
+SOURCES = re.compile(r"<!-- figures\n(.*?)^-->", re.DOTALL | re.MULTILINE)
+SOURCE = re.compile(
+    r"(?P<figure>−?\d+(?:,\d{3})*(?:\.\d+)?)(?P<behind>.*?) = (?P<result>\S+) (?P<path>.+?)(?: × (?P<scale>[\d.]+))?"
+)
+STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]+)\]")
+PAGES = ("README.md", "docs/*.md", "src/csfnns/weights/README.md")
 NOT_RUN = "not run"
 
 Data = Mapping[str, Any]
@@ -31,10 +53,14 @@ class Table:
     head: Row
     rows: Callable[[Data | None], list[Row]]
     """Rows for the JSON's content, or for None where it was not run."""
+    earlier: str | None = None
+    """Table of results/earlier.json that stands in where it was not run."""
 
     def render(self, results: Path) -> str:
         """Return the table in Markdown, with the line that names its run."""
         data = _read(results / f"{self.source}.json")
+        if data is None and self.earlier:
+            return Kept("earlier", self.earlier).render(results)
         right = ["---", *["---:"] * (len(self.head) - 1)]
         lines = [_line(self.head), _line(right), *map(_line, self.rows(data))]
         return "\n".join([*lines, "", _origin(self.source, data)]) + "\n"
@@ -86,17 +112,17 @@ _SHORT: dict[str, Cell] = {
 }
 
 
-def _cases(first: str, columns: Mapping[str, Cell], cases: Mapping[str, str], others: Sequence[Row] = ()) -> Table:
-    """Table of some cases of core.py, by their labels; `others` are rows of earlier editions and of the paper."""
+def _cases(first: str, columns: Mapping[str, Cell], cases: Mapping[str, str]) -> Table:
+    """Table of some cases of core.py, by their labels."""
 
     def rows(data: Data | None) -> list[Row]:
         found = {case["case"]: case for case in data["cases"]} if data else {}
-        table: list[Row] = []
+        table = []
         for label, name in cases.items():
             case = found.get(name)
             cells = [cell(case) if case else "" for cell in columns.values()]
             table.append([label, *cells] if case else [label, NOT_RUN, *cells[1:]])
-        return [*table, *others]
+        return table
 
     return Table("core", [first, *columns], rows)
 
@@ -111,22 +137,14 @@ _SIZES = {
     "128x128, at 41 dB": "imagenet 128x128, 41 dB",
 }
 _RECEIVERS = {f"{n} receivers": f"{n} receivers" for n in (2, 3, 4)}
-# docs/results.md names the commits of these rows.
-_BEFORE = [
-    ["edition 1: the decoder `spectral`", "20", "51.51", "41.8", "40.42", "5.5"],
-    ["profile `paper`: the authors' procedure", "4", "42.81", "", "27.26", "414"],
-    ["the paper's own, after its denoiser", "1000", "41.89", "", "33.01", ""],
-    ["no decoder: an AVIF by direct coding, near the limit", "20", "62.5", "3.7", "38.2", ""],
-]
-
-TABLES: dict[str, "Table | Listing"] = {
+TABLES: dict[str, "Rendered"] = {
     "summary": _cases(
         "secrets",
         _SHORT,
         {f"{name}, 256x256": case for name, case in _SETS.items()} | _SIZES | _RECEIVERS,
     ),
     "fidelity": _cases("secrets, 256x256", _FULL, _SETS),
-    "why": _cases("decoder", _SHORT, {"the trellis decoder": _SETS["ImageNet"]}, _BEFORE),
+    "why": _cases("decoder", _SHORT, {"the trellis decoder": _SETS["ImageNet"]}),
     "targets": _cases(
         "asked for",
         _FULL,
@@ -187,7 +205,7 @@ def _share(row: Data) -> str:
     return f"AUC {low:.3f}…{high:.3f}"
 
 
-for _name in ("spam", "networks", "cost-map", "paper"):
+for _name in ("spam", "spam-addresses", "networks", "cost-map", "paper"):
     TABLES[f"detection-{_name}"] = Table(
         f"detection/{_name}",
         ["detector", "stegos", "pairs", "size", "stego, dB", "levels changed, %", "right, %", "AUC"],
@@ -226,7 +244,7 @@ class Listing:
 TABLES["runs"] = Listing(
     {
         "core": ("core", "the tables above"),
-        "detection/spam": ("detection", "what SPAM and StegExpose find ([below](#detectors))"),
+        "detection/spam": ("detection", "what SPAM and StegExpose find ([here](results-detectors.md))"),
         "detection/networks": ("detection", "what networks trained from scratch find"),
         "detection/dctr": ("jpeg_detection", "what DCTR finds of bytes in JPEG files"),
         "address": (
@@ -256,6 +274,246 @@ TABLES["runs"] = Listing(
 )
 
 
+def _direct(data: Data | None) -> list[Row]:
+    if data is None:
+        return [[NOT_RUN, *[""] * 7]]
+    rows: list[Row] = []
+    for row in data["levels"]:
+        share = f"{100 * row['of limit']:.1f}" if "of limit" in row else ""
+        figures = [_number(row["stego"], 1), _number(row["least stego"], 1), share, _number(row["seconds"], 1)]
+        rows.append([row["model"], f"{row['bytes']:,}", str(row["covers"]), str(row["exact"]), *figures])
+    return rows
+
+
+def _jpeg(data: Data | None) -> list[Row]:
+    if data is None:
+        return [[NOT_RUN, *[""] * 7]]
+    return [
+        [
+            "quality {}, {}".format(*row["file"][1:].split("/")),
+            f"{row['bytes']:,}",
+            str(row["covers"]),
+            str(row["exact"]),
+            *(_number(row[name], 2) for name in ("changed %", "growth %", "lost", "stego")),
+        ]
+        for row in data["jpeg"]
+    ]
+
+
+def _capacity(data: Data | None) -> list[Row]:
+    if data is None:
+        return [[NOT_RUN, *[""] * 4]]
+    names = {"cost": "pixels", "grain": "pixels, as grain"}
+    return [
+        [
+            names.get(row["case"], row["case"].replace("Q", "JPEG of quality ")),
+            f"{row['bytes']:,.0f}",
+            str(row["covers"]),
+            str(row["exact"]),
+            _number(row["stego"], 1),
+        ]
+        for row in data["capacity"]
+    ]
+
+
+def _channels(data: Data | None) -> list[Row]:
+    """Rows of benchmarks/channels.py: of pictures a case each, of bytes a trial each."""
+    if data is None:
+        return [[NOT_RUN, *[""] * 6]]
+    table: list[Row] = []
+    for trial, found in data["rows"].items():
+        stegos = [row["stego"] for row in found]
+        sent = [trial, str(len(found)), f"{fmean(stegos):.1f}", f"{min(stegos):.1f}"]
+        cases = [name for name in found[0] if re.match("none|(jpeg|noise|mismatch|resize):", name)]
+        if isinstance(found[0][cases[0]], str):
+            least = min(sum(row[case] == "exact" for row in found) for case in cases)
+            table.append([*sent, f"each of {len(cases)} cases", f"{least} of {len(found)} exact", ""])
+            continue
+        for case in cases:
+            values = [row[case] for row in found]
+            table.append([*sent, case, f"{fmean(values):.1f}", f"{min(values):.1f}"])
+            sent = [""] * len(sent)
+    return table
+
+
+def _round_trips(data: Data | None) -> list[Row]:
+    if data is None:
+        return [[NOT_RUN, *[""] * 3]]
+    table = []
+    for part, found in data["rows"].items():
+        right = sum(row["problem"] is None for row in found)
+        what = _PARTS.get(part, f"files by `{part}`")
+        inputs = sum(sum(row["outcomes"].values()) for row in found if "outcomes" in row)
+        files = sum(len(row.get("sizes", ())) for row in found) or inputs
+        table.append([what, f"{len(found):,}", f"{files:,}" if files else "", f"{right:,}"])
+    return table
+
+
+_PARTS = {
+    "picture": "pictures of any shape: as announced, or refused with a size that fits",
+    "verdict": "untouched and changed stegos told apart",
+    "refusals": "damaged files, wrong keys: a clear error for each, or what was sent",
+}
+
+
+def _statistics(key: str) -> Callable[[Data | None], list[Row]]:
+    """Rows of benchmarks/steganalysis.py: estimates by rate, or areas."""
+
+    def rows(data: Data | None) -> list[Row]:
+        if data is None:
+            return [[NOT_RUN, *[""] * len(_STATISTICS)]]
+        if key == "rates":
+            cell = "{:.3f} ± {:.3f}".format
+            return [[f"{row['rate']:.1f}", *(cell(*row[name]) for name in _STATISTICS)] for row in data["rates"]]
+        area = "{auc:.3f} ({low:.3f}…{high:.3f})"
+        names = {"replaced": "bits replaced", "matching": "steps of ±1"}
+        found = data["areas"].items()
+        return [[names[kind], *(area.format(**row[name]) for name in _STATISTICS)] for kind, row in found]
+
+    return rows
+
+
+_STATISTICS = ("stegexpose", "primary-sets", "chi-square", "sample-pairs", "rs")
+
+
+def _conversation(data: Data | None) -> list[Row]:
+    if data is None:
+        return [[NOT_RUN, "", ""]]
+    nonces, texts, linking, mail = (data[name] for name in ("nonces", "messages", "linking", "mail"))
+    told = f"{100 * linking['right']:.1f} % right; control, two pictures on one cover: "
+    return [
+        [
+            "nonces of one key for one payload, drawn by 8 processes with two homes, one restored from a copy half way",
+            f"{nonces['drawn']:,}",
+            f"{nonces['different']:,} different",
+        ],
+        [
+            "texts between two copies of a key, in homes that are read-only, absent, damaged and `/proc`",
+            f"{texts['sent']:,}",
+            f"{texts['revealed']:,} revealed at the other end",
+        ],
+        [
+            "pairs of pictures: a linear classifier without the key tells whether two share a key",
+            f"{linking['pairs']:,}",
+            told + f"{100 * linking['right, control']:.0f} %",
+        ],
+        [
+            "messages to one receiver, read by another receiver of the same sender",
+            f"{mail['messages']:,}",
+            f"{mail['recognised by another']:,} recognised; {mail['read by their receiver']:,} read by their own",
+        ],
+    ]
+
+
+def _addresses(data: Data | None) -> list[Row]:
+    if data is None:
+        return [[NOT_RUN, "", ""]]
+    names = {"reads levels": "levels and grain, untouched", "reads jpeg": "JPEG coefficients, untouched"}
+    names |= {"reads robust": "projections, untouched", "foreign": "foreign pictures: accepted"}
+    names |= {"damage": "±1 on 0.1 % of the levels, 512x512"}
+    rows = []
+    for name, found in data["results"].items():
+        if name in names or name.startswith("abstract 512, "):
+            label = names.get(name, name.replace("abstract 512, ", "projections, 512x512, after "))
+            rows.append([label, f"{found.get('read', found.get('accepted')):,}", f"{found['of']:,}"])
+    return rows
+
+
+def _gpu(data: Data | None) -> list[Row]:
+    if data is None:
+        return [[NOT_RUN, *[""] * 6]]
+    rows = []
+    for row in data["rows"]:
+        if "batch" not in row:
+            continue
+        seconds, count = row["seconds"], f"{row['seconds']['n']} / {row['stego_psnr']['n']}"
+        cells = [_spread(seconds, 2), _spread(row["stego_psnr"], 2), _number(row["stego_ssim"]["mean"], 3)]
+        cells += [_spread(row["recovered_psnr"], 2), _number(row["recovered_ssim"]["mean"], 3)]
+        rows.append([f"{row['what']}, {row['size']}", str(row["batch"]), count, *cells])
+    return rows
+
+
+def _spread(found: Data, digits: int) -> str:
+    return f"{found['mean']:.{digits}f} ± {found['sd']:.{digits}f}"
+
+
+TABLES |= {
+    "direct": Table(
+        "direct",
+        ["cost", "bytes", "covers", "exact", "stego, dB", "least", "of the limit, %", "seconds"],
+        _direct,
+        "direct",
+    ),
+    "jpeg": Table(
+        "direct",
+        ["file", "bytes", "covers", "exact", "coefficients changed, %", "longer, %", "lost, dB", "stego, dB"],
+        _jpeg,
+    ),
+    "capacity": Table("direct", ["in", "bytes, mean", "covers", "exact", "stego, dB"], _capacity, "jpeg-capacity"),
+    "channels": Table(
+        "channels-imagenet",
+        ["sent, searched for", "covers", "stego, dB", "least", "through", "recovered, dB", "least recovered"],
+        _channels,
+        "channels",
+    ),
+    "roundtrips": Table("roundtrips", ["what", "messages", "files", "right"], _round_trips, "roundtrips"),
+    "replacement": Table("steganalysis", ["replaced", *(f"`{each}`" for each in _STATISTICS)], _statistics("rates")),
+    "replacement-auc": Table(
+        "steganalysis",
+        ["AUC at rate 0.2", *(f"`{each}`" for each in _STATISTICS)],
+        _statistics("areas"),
+    ),
+    "conversation": Table("conversation", ["what", "count", "result"], _conversation),
+    "addresses": Table("address", ["address of", "read or accepted", "of"], _addresses),
+    "gpu": Table(
+        "gpu",
+        [
+            "profile, cover",
+            "at once",
+            "timings / pictures",
+            "s a picture",
+            "stego, dB",
+            "SSIM",
+            "recovered, dB",
+            "SSIM",
+        ],
+        _gpu,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A table that results/earlier.json or results/published.json holds as it is."""
+
+    source: str
+    name: str
+
+    def render(self, results: Path) -> str:
+        """Return the table in Markdown, with where it comes from. Raises KeyError for one that is not there."""
+        data = _read(results / f"{self.source}.json") or {}
+        table = data["tables" if self.source == "published" else "runs"][self.name]
+        lines = [_line(table["head"]), _line(["---"] * len(table["head"])), *map(_line, table["rows"])]
+        return "\n".join([*lines, "", self._origin(table)]) + "\n"
+
+    def _origin(self, table: Data) -> str:
+        if self.source == "published":
+            return f"As published: {table['what']}."
+        commands = [table["command"]] if isinstance(table["command"], str) else table["command"]
+        shown = "; ".join(f"`{each}`" for each in commands) or "by hand, or by probes that were not kept"
+        commit = re.sub(r"\b[0-9a-f]{7}\b", r"`\g<0>`", table["commit"])
+        return f"An earlier run ({commit}): {shown}. Pictures: {table['pictures']}."
+
+
+Rendered = Table | Listing | Kept
+
+
+def find_table(name: str) -> Rendered | None:
+    """Return the table of that name; None where there is none."""
+    source, _, kept = name.partition("-")
+    return Kept(source, kept) if source in ("earlier", "published") else TABLES.get(name)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Render every page, or check it; exit status 1 when a checked page is stale."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -263,11 +521,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help="folder of README.md, docs and results")
     options = parser.parse_args(arguments)
     stale = []
-    for page in [options.root / "README.md", *sorted((options.root / "docs").glob("*.md"))]:
-        if not page.exists():
-            continue
+    for page in pages(options.root):
         before = page.read_text("utf-8")
-        after = render(before, options.root / "results", page.name)
+        after = render(before, options.root / "results", page.relative_to(options.root).as_posix())
         if after == before:
             continue
         stale.append(page)
@@ -279,18 +535,108 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if stale and options.check else 0
 
 
+def pages(root: Path) -> list[Path]:
+    """Return the pages that quote figures."""
+    return [page for pattern in PAGES for page in sorted(root.glob(pattern))]
+
+
 def render(text: str, results: Path, page: str) -> str:
-    """Return a page's text with every marked table rendered. Ends the program for an unknown or unended table."""
+    """Return a page's text with every marked table and figure rendered.
+
+    Ends the program for a table or figure that is not there, and for one that is not closed.
+    """
     if len(OPENED.findall(text)) != len(MARKED.findall(text)):
         raise SystemExit(f"{page}: a table lacks its <!-- end -->.")
 
     def replaced(found: re.Match[str]) -> str:
-        name = found[1]
-        if name not in TABLES:
-            raise SystemExit(f"{page}: there is no table {name!r}. Choose one of: {', '.join(TABLES)}.")
-        return f"<!-- table: {name} -->\n{TABLES[name].render(results)}<!-- end -->"
+        name, table = found[1], find_table(found[1])
+        try:
+            if table is None:
+                raise KeyError(name)
+            return f"<!-- table: {name} -->\n{table.render(results)}<!-- end -->"
+        except KeyError as error:
+            raise SystemExit(f"{page}: there is no table {name!r} ({error}).") from error
 
-    return MARKED.sub(replaced, text)
+    text = MARKED.sub(replaced, text)
+    for quoted in reversed(quotations(text, page)):
+        figure = quoted.figure(results, page)
+        for start, end in (quoted.entry, quoted.prose):
+            text = text[:start] + figure + text[end:]
+    return text
+
+
+@dataclass(frozen=True)
+class Quotation:
+    """A figure in prose, with where it comes from."""
+
+    prose: tuple[int, int]
+    """Where the figure stands in the page."""
+    entry: tuple[int, int]
+    """Where it stands in the list below its paragraph."""
+    written: str
+    result: str
+    path: str
+    scale: float
+
+    def figure(self, results: Path, page: str) -> str:
+        """Return the figure as results/ has it, with as many decimals as it was written with."""
+        data = _read(results / f"{self.result}.json")
+        try:
+            value = self.scale * look_up(data, self.path)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise SystemExit(f"{page}: results/{self.result}.json has no figure {self.path} ({error}).") from error
+        digits = len(self.written.partition(".")[2])
+        return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def quotations(text: str, page: str) -> list[Quotation]:
+    """Return the figures of a page's prose that have a source, in their order. Ends the program where one is missing."""
+    found = []
+    for block in SOURCES.finditer(text):
+        at = max(text.rfind(mark, 0, block.start()) for mark in ("-->", "\n#"))
+        at, line_start = max(at, 0), block.start(1)
+        for line in block[1].splitlines(keepends=True):
+            source = SOURCE.fullmatch(line.strip())
+            if source is None:
+                raise SystemExit(f"{page}: {line.strip()!r} is not FIGURE = RESULT PATH.")
+            figure, behind = source["figure"], r"\s+".join(map(re.escape, source["behind"].split()))
+            pattern = rf"(?<![\d.,])({re.escape(figure)})(?!\d|[.,]\d)" + (rf"\s*{behind}" if behind else "")
+            prose = re.compile(pattern).search(text, at, block.start())
+            if prose is None:
+                raise SystemExit(f"{page}: {figure} ({source['result']} {source['path']}) is not in its paragraph.")
+            entry = (line_start, line_start + len(figure))
+            scale = float(source["scale"] or 1)
+            found.append(Quotation(prose.span(1), entry, figure, source["result"], source["path"], scale))
+            at, line_start = prose.end(1), line_start + len(line)
+    return found
+
+
+def look_up(data: Any, path: str) -> Any:
+    """Return what a JSON holds at a path. Raises KeyError where it holds nothing there, or more than one thing."""
+    for name, key in STEP.findall(path):
+        if name == "count" and isinstance(data, list):
+            data = len(data)
+        elif name:
+            data = (_only(data, path) if isinstance(data, list) else data)[name]
+        elif isinstance(data, list):
+            data = data[int(key)] if key.isdigit() else [each for each in data if _has(each, key)]
+        else:
+            data = data[key]
+    return data
+
+
+def _only(entries: Sequence[Any], path: str) -> Any:
+    if len(entries) != 1:
+        raise KeyError(f"{len(entries)} entries fit {path}")
+    return entries[0]
+
+
+def _has(entry: Data, key: str) -> bool:
+    """Whether a field of an entry has that value, or the named field where the key is `field=value`."""
+    name, equals, value = key.partition("=")
+    if equals and name in entry:
+        return str(entry[name]) == value
+    return key in map(str, entry.values())
 
 
 def _read(path: Path) -> Data | None:
@@ -301,7 +647,8 @@ def _read(path: Path) -> Data | None:
 def _origin(source: str, data: Data | None) -> str:
     """Sentence that names the run behind a table."""
     if data is None:
-        return f"Not run yet: `python benchmarks/{source}.py` writes `results/{source}.json`."
+        program = re.split("[-/]", source)[0]
+        return f"Not run yet: `python benchmarks/{program}.py` writes `results/{source}.json`."
     environment, about = data.get("environment", {}), _about(data)
     machine = environment.get("cpu") or environment.get("machine")
     if environment.get("gpu"):
@@ -313,8 +660,14 @@ def _verdict(data: Data) -> str:
     """Return which bars fail, as far as the result says."""
     if "failed" not in data and "problems" not in data:
         return "measured"
-    failed = [*data.get("failed", ()), *data.get("problems", ())]
-    return f"fails: {'; '.join(map(str, failed))}" if failed else "every bar holds"
+    failed = [str(each) for each in (*data.get("failed", ()), *data.get("problems", ()))]
+    if len(failed) > _SHOWN:
+        failed[_SHOWN:] = [f"and {len(failed) - _SHOWN} more"]
+    return f"fails: {'; '.join(failed)}" if failed else str(data.get("summary", "every bar holds"))
+
+
+_SHOWN = 4
+"""Bars that fail of one program, at most, as a table names them; its JSON has all."""
 
 
 def _about(data: Data) -> dict[str, Any]:

@@ -1,15 +1,24 @@
 """What a row is measured with: changes of code measure again, changes of prose do not."""
 
+import ast
 import shutil
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from csfnns.experiments import METHODS, Method, provenance
+from csfnns.experiments.base import Case
+from csfnns.experiments.changes import EVADE
+from csfnns.experiments.methods import Setting
 from csfnns.experiments.provenance import HIDING, MEASURING, code_digest, code_of, outside_modules
 
+ROOT = Path(__file__).parents[2]
 SOURCE = """'Prose.'
 
 VALUE = 1
@@ -69,6 +78,71 @@ def test_a_row_belongs_to_the_code_that_measures_it(world: Any, package: Path) -
     for source in ("experiments/paper.py", "experiments/report.py", "covers/abstract.py"):
         assert not touched("table1", source, "\nCHANGED = 1\n")
     assert touched("table4", "covers/abstract.py", "\nCHANGED = 1\n")
+
+
+NEUTRAL = {"errors.py", "experiments/provenance.py", "extras.py", "files.py", "process.py", "registry.py"}
+"""Modules that code of HIDING imports, and on which no picture depends."""
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Paths of the package's modules that a module imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("csfnns"):
+            continue
+        for name in (node.module, *(f"{node.module}.{each.name}" for each in node.names)):
+            place = provenance.PACKAGE.joinpath(*str(name).split(".")[1:])
+            if place.with_suffix(".py").is_file():
+                yield place.with_suffix(".py").relative_to(provenance.PACKAGE).as_posix()
+            elif (place / "__init__.py").is_file() and place != provenance.PACKAGE:
+                yield place.relative_to(provenance.PACKAGE).as_posix()
+
+
+def test_stegos_depend_on_no_code_that_is_not_counted() -> None:
+    """`steganalysis` is counted where a search evades detectors."""
+    files = {path for part in HIDING for path in provenance._sources(provenance.PACKAGE / part) if path.suffix == ".py"}
+    needed = {name for path in files for name in imports(path)}
+    counted = (*HIDING, *NEUTRAL, "steganalysis")
+    assert sorted(name for name in needed if not name.startswith(counted)) == []
+    assert {name for name in NEUTRAL if name not in needed} == set()
+
+
+def test_a_search_that_evades_a_network_depends_on_its_code(package: Path) -> None:
+    case, setting = Case("one", "one secret"), Setting(64, 2, "cpu", {EVADE: "xunet"})
+    before = METHODS["paper"].describe(case, setting)
+    source = package / "steganalysis" / "network.py"
+    source.write_text(source.read_text() + "\nCHANGED = 1\n")
+    assert METHODS["paper"].describe(case, setting) != before
+    assert METHODS["paper"].describe(case, replace(setting, changes={})) in before
+
+
+@pytest.mark.parametrize("changed", ["nothing", "code", "kernel", "benchmark", "picture", "form"])
+def test_stegos_of_detection_belong_to_all_that_makes_them(
+    changed: str, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import common  # type: ignore[import-not-found]
+    import detection  # type: ignore[import-not-found]
+
+    benchmarks = Path(shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks"))
+    monkeypatch.setattr(common, "__file__", str(benchmarks / "common.py"))
+    for folder in ("covers/train", *(f"secrets/{each}" for each in detection.SECRETS)):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "data" / folder / "a.png")
+    arguments = SimpleNamespace(data=tmp_path / "data", covers=1, seed=1, quick=False, work=tmp_path)
+    before = detection.make_place(arguments).work
+    sources = {
+        "code": package / "address" / "parities.py",
+        "kernel": package / "search" / "_viterbi.c",
+        "benchmark": benchmarks / "detection.py",
+    }
+    if changed in sources:
+        text = sources[changed].read_text("utf-8")
+        sources[changed].write_text(text + ("\nint changed;\n" if changed == "kernel" else "\nCHANGED = 1\n"), "utf-8")
+    elif changed == "picture":
+        Image.new("RGB", (8, 8), "white").save(tmp_path / "data" / "secrets" / "coco" / "a.png")
+    elif changed == "form":
+        monkeypatch.setattr(detection, "default_form", lambda: "another")
+    assert (detection.make_place(arguments).work == before) == (changed == "nothing")
 
 
 def test_a_row_belongs_to_the_code_of_other_packages(

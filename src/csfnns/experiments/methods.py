@@ -129,6 +129,7 @@ class Method(Entry):
             scheme = replace(scheme, detectors=())
             evaded = [find_model(each.strip()) for each in setting.changes[EVADE].split(",")]
             networks = ", evading " + ", ".join(f"{path.name} of {fingerprint(path)}" for path in evaded)
+            networks += f" by code {code_digest(['steganalysis'])}"
         text = repr(scheme) + networks + (f" of {fingerprint(weights)}" if isinstance(weights, Path) else "")
         if name := setting.changes.get(RESIZE):
             resizer(name)  # raises for an unknown one
