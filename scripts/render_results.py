@@ -442,14 +442,13 @@ TABLES |= {
         "direct",
         ["cost", "bytes", "covers", "exact", "stego, dB", "least", "of the limit, %", "seconds"],
         _direct,
-        "direct",
     ),
     "jpeg": Table(
         "direct",
         ["file", "bytes", "covers", "exact", "coefficients changed, %", "longer, %", "lost, dB", "stego, dB"],
         _jpeg,
     ),
-    "capacity": Table("direct", ["in", "bytes, mean", "covers", "exact", "stego, dB"], _capacity, "jpeg-capacity"),
+    "capacity": Table("direct", ["in", "bytes, mean", "covers", "exact", "stego, dB"], _capacity),
     "channels": Table(
         "channels-imagenet",
         ["sent, searched for", "covers", "stego, dB", "least", "through", "recovered, dB", "least recovered"],
