@@ -2,11 +2,13 @@
 
 import shutil
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import csfnns
 from csfnns.experiments import METHODS, Method, provenance
 from csfnns.experiments.provenance import HIDING, MEASURING, code_digest, code_of, outside_modules
 
@@ -69,6 +71,20 @@ def test_a_row_belongs_to_the_code_that_measures_it(world: Any, package: Path) -
     for source in ("experiments/paper.py", "experiments/report.py", "covers/abstract.py"):
         assert not touched("table1", source, "\nCHANGED = 1\n")
     assert touched("table4", "covers/abstract.py", "\nCHANGED = 1\n")
+
+
+@pytest.mark.parametrize("package", ["csfnns", "torch", "numpy", "pillow"])
+def test_a_row_belongs_to_the_versions_that_measure_it(
+    world: Any, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ids() -> set[str]:
+        return {job.id for job in world.plan("table1", methods=["paper"]).jobs}
+
+    before = ids()
+    monkeypatch.setattr(provenance, "version", lambda name: "0" if name == package else version(name))
+    if package == "csfnns":
+        monkeypatch.setattr(csfnns, "__version__", "0")
+    assert not before & ids()
 
 
 def test_a_row_belongs_to_the_code_of_other_packages(
