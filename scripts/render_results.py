@@ -244,6 +244,7 @@ TABLES["runs"] = Listing(
         "web": ("web", "the page: its start, memory, preview, and a soak"),
         "batch": ("batch", "1,000 jobs while workers and coordinators are killed"),
         "long": ("long", "a file over many pictures, two of them lost"),
+        "mutants": ("mutants", "faults put into the code, and whether the tests notice them"),
     }
 )
 
@@ -306,7 +307,7 @@ def _verdict(data: Data) -> str:
     if "failed" not in data and "problems" not in data:
         return "measured"
     failed = [*data.get("failed", ()), *data.get("problems", ())]
-    return f"fails: {'; '.join(map(str, failed))}" if failed else "every bar holds"
+    return f"fails: {'; '.join(map(str, failed))}" if failed else data.get("summary", "every bar holds")
 
 
 def _about(data: Data) -> dict[str, Any]:
