@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 import other_program
+from csfnns.coding.erasure import MOST_PIECES
 from csfnns.errors import DamagedError
 from csfnns.payloads.frame import Kind, pack, unpack
 from csfnns.payloads.part import OVERHEAD, Division, Part, decode_part, encode_part, piece_size
@@ -36,6 +37,12 @@ def test_pieces_are_even_and_hold_all(length: int, data: int, size: int) -> None
     assert data * size >= length
 
 
+@pytest.mark.parametrize(("data", "parts"), [(1, 1), (1, MOST_PIECES), (MOST_PIECES, MOST_PIECES)])
+def test_a_file_has_one_part_to_as_many_as_the_code_knows(data: int, parts: int) -> None:
+    content = encode_part(Part(replace(OF, data=data, parts=parts, length=2), parts - 1, b"ab"))
+    assert decode_part(content).of.parts == parts
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -45,6 +52,7 @@ def test_pieces_are_even_and_hold_all(length: int, data: int, size: int) -> None
         encode_part(part(0)) + b"\0",
         encode_part(Part(OF, 6, part(0).piece)),
         encode_part(Part(replace(OF, parts=3), 0, part(0).piece)),
+        encode_part(Part(replace(OF, parts=MOST_PIECES + 1), 0, part(0).piece)),
         encode_part(Part(replace(OF, length=1 << 60), 0, part(0).piece)),
         bytes(OVERHEAD),
     ],
