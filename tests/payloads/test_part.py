@@ -52,7 +52,6 @@ def test_a_file_has_one_part_to_as_many_as_the_code_knows(data: int, parts: int)
         encode_part(part(0)) + b"\0",
         encode_part(Part(OF, 6, part(0).piece)),
         encode_part(Part(replace(OF, parts=3), 0, part(0).piece)),
-        encode_part(Part(replace(OF, parts=MOST_PIECES + 1), 0, part(0).piece)),
         encode_part(Part(replace(OF, length=1 << 60), 0, part(0).piece)),
         bytes(OVERHEAD),
     ],
