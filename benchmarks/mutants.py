@@ -158,20 +158,23 @@ def main() -> int:
         random.Random(f"{arguments.seed} {room}").shuffle(every)
         chosen += every[: count // len(ROOMS)]
     rows = {each["id"]: before[each["id"]] for each in chosen if each["id"] in before}
-    if arguments.again:
-        rows = {key: row for key, row in rows.items() if row["status"] != "survived"}
+    left = [each for each in chosen if each["id"] not in rows or (arguments.again and _survived(rows[each["id"]]))]
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "csfnns"
         shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".*", "runs", "site", "__pycache__"))
-        for mutant in chosen:
-            if mutant["id"] not in rows:
-                started, by = time.monotonic(), try_mutant(tree, mutant, arguments.again)
-                row = {key: mutant[key] for key in ("id", "room", "path", "line")}
-                rows[mutant["id"]] = row | ({"status": "killed", "by": by} if by else {"status": "survived"})
-                print(f"{time.monotonic() - started:5.1f} s  {mutant['id']}  {by or 'SURVIVED'}", flush=True)
-                write("mutants", summary(rows), out)
+        for mutant in left:
+            started, by = time.monotonic(), try_mutant(tree, mutant, arguments.again)
+            row = {key: mutant[key] for key in ("id", "room", "path", "line")}
+            rows[mutant["id"]] = row | ({"status": "killed", "by": by} if by else {"status": "survived"})
+            print(f"{time.monotonic() - started:5.1f} s  {mutant['id']}  {by or 'SURVIVED'}", flush=True)
+            write("mutants", summary(rows), out)
     share = summary(rows)["share"]
     return finish("mutants", summary(rows), [f"share {share:.3f}, bar {LEAST_SHARE}"] * (share < LEAST_SHARE), out)
+
+
+def _survived(row: dict[str, Any]) -> bool:
+    """Whether a fault was not noticed, and nobody has said why."""
+    return bool(row["status"] == "survived" and "why" not in row)
 
 
 def try_mutant(tree: Path, mutant: dict[str, Any], wide: bool) -> str | None:
