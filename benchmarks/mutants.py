@@ -194,8 +194,8 @@ def try_mutant(tree: Path, mutant: dict[str, Any], wide: bool) -> str | None:
     whole = path.read_bytes()
     for some in (direct, own.keys() - direct) if wide or not direct else (direct,):
         names = sorted(some, key=lambda name: own[name]["seconds"])
-        sums = accumulate(own[name]["seconds"] for name in names)
-        names = [name for name, seconds in zip(names, sums, strict=True) if wide or seconds < FIRST_SECONDS]
+        before = zip(names, accumulate((own[name]["seconds"] for name in names), initial=0.0), strict=False)
+        names = [name for name, seconds in before if wide or seconds < FIRST_SECONDS]
         _write(path, mutant["text"])
         try:
             by = run_tests(tree, names, 4 * sum(own[name]["seconds"] for name in names) + 10) if names else None
