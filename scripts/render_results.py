@@ -270,6 +270,7 @@ TABLES["runs"] = Listing(
         "web": ("web", "the page: its start, memory, preview, and a soak"),
         "batch": ("batch", "1,000 jobs while workers and coordinators are killed"),
         "long": ("long", "a file over many pictures, two of them lost"),
+        "mutants": ("mutants", "faults put into the code, and whether the tests notice them"),
     }
 )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import binom
 
 from csfnns.address import (
     CODED,
@@ -21,6 +22,7 @@ from csfnns.address import (
     make_nonce,
 )
 from csfnns.address.code import draw_distinct
+from csfnns.address.projections import STEP
 from csfnns.coding.distributions import grain_distributions
 from csfnns.coding.jpeg import compress, standard_tables
 from csfnns.coding.models import RATES, Model, make_model
@@ -120,6 +122,18 @@ def test_levels_changed_on_the_way_are_corrected(scene: Scene) -> None:
         assert decode(KEY, address.read(np.clip(moved, 0, 255).astype(np.uint8)), CONTEXT) == NONCE
 
 
+def test_a_parity_is_as_sure_as_its_values(scene: Scene) -> None:
+    """Each is wrong with probability 0.0015, the parity if an odd number of them is: a binomial distribution."""
+    cover = scene(64, 64)
+    for address, picture, group in (
+        (LevelAddress(KEY, 64, 64), cover, 8),
+        (CoefficientAddress(KEY, 400, 400), compress(scene(400, 400), standard_tables(90), "444").file, 51),
+    ):
+        wrong = binom.pmf(np.arange(1, group + 1, 2), group, 0.0015).sum()
+        assert address.places.shape == (CODED, group)
+        assert np.abs(address.read(picture)) == pytest.approx(np.log((1 - wrong) / wrong))  # type: ignore[arg-type]
+
+
 def test_grain_with_an_address_has_the_distribution_of_grain() -> None:
     """χ² over 100 keys, of the places alone, where the bits are as random as nonces make them."""
     cover, model = flat(1), make_model("grain", flat(1), Fraction(1))
@@ -206,6 +220,20 @@ def test_projections_in_small_pictures(side: int) -> None:
         stego = address.write(flat(level, side), BITS, DICE)
         for picture in (stego, jpeg(stego, 90)):
             assert decode(KEY, address.read(low_frequencies(picture, side, side)), CONTEXT) == NONCE
+
+
+def test_numbers_lead_by_half_of_what_a_channel_does_to_them(scene: Scene) -> None:
+    """Of two cases that move a number, the lead is to their middle; a sixth of a step at most."""
+    address, picture = ProjectionAddress(KEY, 256, 256), scene(256, 256)
+    received = [resized(picture, 0.5, "BOX"), picture // 2]
+    numbers = [address._at(low_frequencies(each, 256, 256)) for each in (picture, *received)]
+    off = [min(each - numbers[0][0], key=lambda x: np.minimum(np.abs(x), STEP).mean()) for each in numbers[1:]]
+    middle = (np.minimum(0, np.minimum(*off)) + np.maximum(0, np.maximum(*off))) / 2
+    lead = address._lead(numbers[0][0], received)
+    inside = np.abs(middle) < STEP / 6
+    assert 0.2 < inside.mean() < 1
+    assert lead[inside] == pytest.approx(middle[inside])
+    assert np.abs(lead[~inside]) == pytest.approx(STEP / 6)
 
 
 def test_pictures_too_small_are_refused() -> None:

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,15 @@ def test_a_code_is_its_seeds_alone_and_the_same_on_every_machine(seed: Seed) -> 
     word = Ldpc(RATES[1], 96, seed).encode(information)
     assert np.packbits(word[96:]).tobytes().hex() == "c000d04f4aa1acd09adb68d8"
     assert not np.array_equal(word, Ldpc(RATES[1], 96, seed.derive("other")).encode(information))
+
+
+def test_rates_are_those_of_the_format() -> None:
+    """The rows R, a and D of the table in docs/format-files.md."""
+    lines = (Path(__file__).parents[2] / "docs" / "format-files.md").read_text("utf-8").splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("| R |"))
+    table = [[cell.strip() for cell in line.split("|")[2:-1]] for line in lines[start : start + 5]]
+    found = [[f"{rate.numerator}/{rate.denominator}", str(rate.check_size), str(rate.degree)] for rate in RATES]
+    assert found == [list(column) for column in zip(table[0], *table[3:], strict=True)]
 
 
 @EACH

@@ -26,3 +26,13 @@ def test_a_change_somewhere_spoils_one_byte() -> None:
     changes[parity.PER_BYTE * 7 + 4] += 1
     read = parity.read(changes)
     assert [i for i in range(50) if read[i] != data[i]] == [7]
+
+
+def test_positions_may_change_before_the_bytes_are_written() -> None:
+    data, draw = random.Random(4).randbytes(100), np.random.default_rng(4)
+    flips = draw.random(parity.PER_BYTE * 100 + 40) < 0.2  # of more positions than the bytes need
+    changes = parity.write(data, np.ones(len(flips), np.int8), flips)
+    assert parity.read(changes) == data
+    moved = (changes != 0) != flips[: len(changes)]
+    assert len(changes) == parity.PER_BYTE * 100
+    assert moved.reshape(-1, parity.GROUP).sum(1).max() == 1

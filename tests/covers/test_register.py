@@ -29,6 +29,13 @@ def test_claims_and_marks_are_kept_by_key(register: AlbumRegister, home: Path) -
     assert [path.name for path in home.iterdir()] == ["albums.sqlite3"]
 
 
+def test_claims_survive_a_power_cut(register: AlbumRegister) -> None:
+    """SQLite syncs the folder, too, after it has deleted a rollback journal, in mode 3 (EXTRA) alone."""
+    with register._transaction() as db:
+        settings = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "fullfsync", "journal_mode")]
+    assert settings == [3, 1, "delete"]
+
+
 def test_only_the_maker_writes_without_a_share(register: AlbumRegister) -> None:
     assert register.share(KEY) is None
     with pytest.raises(CoverError, match=r"share KEY 1/2' at one end and .* share KEY 2/2' at the other"):

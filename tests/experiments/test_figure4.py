@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from scipy.stats import binomtest
 
@@ -30,10 +31,11 @@ from csfnns.experiments.evaluation import (
     Job,
     SetSummary,
     Stage,
+    easier_stegos,
     split,
     stage_configs,
 )
-from csfnns.experiments.figure4 import Result, draw_pairs, draw_payloads
+from csfnns.experiments.figure4 import Result, draw_curves, draw_pairs, draw_payloads
 from csfnns.experiments.pairs import source_of
 from csfnns.experiments.statistics import accuracy, area, crossing, wilson
 from csfnns.images.io import Picture, read_picture
@@ -250,9 +252,30 @@ def test_a_crossing_that_is_not_sure_says_so() -> None:
     assert "| mine | > 2 |" in result_of(never, never, sets=sets).report().markdown()
 
 
-def test_all_accuracies_have_one_scale_and_evaded_detectors_are_marked() -> None:
-    from matplotlib.figure import Figure
+def test_curves_show_detections_over_false_alarms_and_rows_of_others_are_counted() -> None:
+    plan = EvaluationPlan((SET,), (), ("rs",), (8,), 1, {"rs": "rs"}, (Job(SET.key, "rs", 0, 0, "0"),))
+    row = {"detector": "rs", "names": ["a"] * 4, "covers": [0.1, 0.2, 0.6, 0.3], "stegos": [0.4, 0.5, 0.9, 0.7]}
+    made = {"csfnns": "1", "commit": None, "torch": "2", "machine": "x", "threads": 1}
+    result = Result(plan, {"0": row | made})
+    axes = Figure().subplots()
+    draw_curves(axes, result, "rs")
+    guessing, curve = (line.get_xydata().tolist() for line in axes.lines)
+    assert guessing == [[0, 0], [1, 1]]
+    assert curve == [[0, 0], [0, 0.25], [0, 0.5], [0.25, 0.5], [0.25, 0.75], [0.25, 1], [0.5, 1], [0.75, 1], [1, 1]]
+    assert not any("not used" in note for note in result.notes)
+    more = Result(plan, {"0": row | made, "1": row | made, "2": row | made})
+    assert any("not used: 2 rows" in note for note in more.notes)
 
+
+def test_easier_stegos_have_half_of_their_levels_moved() -> None:
+    covers = list(np.random.default_rng(3).integers(0, 256, (2, 32, 32, 3), np.uint8))
+    for cover, stego in zip(covers, easier_stegos(covers, 4, 1), strict=True):
+        moved = stego.astype(int) - cover
+        assert set(np.unique(moved)) == {-4, 0, 4}
+        assert np.count_nonzero(moved) == cover.size // 2
+
+
+def test_all_accuracies_have_one_scale_and_evaded_detectors_are_marked() -> None:
     sets = (replace(SET, key="mine-1", payload=1.0, trained_against=("yenet",)), SET)
     surely = {"covers": [0.1] * 300, "stegos": [0.9] * 300}
     for scores in (BLIND, surely):

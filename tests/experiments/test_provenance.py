@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+import csfnns
 from csfnns.experiments import METHODS, Method, provenance
 from csfnns.experiments.base import Case
 from csfnns.experiments.changes import EVADE
@@ -143,6 +145,20 @@ def test_stegos_of_detection_belong_to_all_that_makes_them(
     elif changed == "form":
         monkeypatch.setattr(detection, "default_form", lambda: "another")
     assert (detection.make_place(arguments).work == before) == (changed == "nothing")
+
+
+@pytest.mark.parametrize("package", ["csfnns", "torch", "numpy", "pillow"])
+def test_a_row_belongs_to_the_versions_that_measure_it(
+    world: Any, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ids() -> set[str]:
+        return {job.id for job in world.plan("table1", methods=["paper"]).jobs}
+
+    before = ids()
+    monkeypatch.setattr(provenance, "version", lambda name: "0" if name == package else version(name))
+    if package == "csfnns":
+        monkeypatch.setattr(csfnns, "__version__", "0")
+    assert not before & ids()
 
 
 def test_a_row_belongs_to_the_code_of_other_packages(

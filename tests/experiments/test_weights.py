@@ -18,9 +18,9 @@ from torch import nn
 from csfnns.baselines.steganogan import load_networks
 from csfnns.errors import UsageError
 from csfnns.experiments.measures import denoiser_setting
-from csfnns.experiments.weights import convert_checkpoint, convert_package
+from csfnns.experiments.weights import _PLACES, convert_checkpoint, convert_package
 from csfnns.images.denoise import denoise
-from csfnns.images.lpips import Lpips, load_lpips
+from csfnns.images.lpips import AlexNet, Lpips, Vgg16, load_lpips
 from csfnns.steganalysis import Deep, make_detector, make_network
 
 _KERNELS = ((11, 11, 3, 64), (5, 5, 64, 192), (3, 3, 192, 384), (3, 3, 384, 256), (3, 3, 256, 256))
@@ -64,6 +64,13 @@ def test_converted_weights_measure(published: bytes, kind: str, tmp_path: Path) 
     assert metric(a, b) == pytest.approx(_distance(a, b), rel=1e-4)
     with pytest.raises(UsageError, match="already exists"):
         convert_package(source, tmp_path)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("alexnet", AlexNet), ("vgg16", Vgg16)])
+def test_kernels_are_put_where_networks_read_them(name: str, kind: Any) -> None:
+    with torch.device("meta"):
+        names = kind().state_dict()
+    assert {f"features.{place}.{part}" for place in _PLACES[name] for part in ("weight", "bias")} == set(names)
 
 
 def _distance(a: Any, b: Any) -> float:

@@ -80,6 +80,21 @@ def test_a_picture_equals_itself(a: Picture) -> None:
     assert (measure.residual(a, a) == 128).all()
 
 
+def test_squares_of_a_large_picture_stand_for_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise that grows to the right and down: squares on one side, or one alone, would have another SSIM."""
+    monkeypatch.setattr(measure, "SSIM_PIXELS", 300 * 400)
+    a = smooth(480, 640)
+    strength = np.add(*np.mgrid[:480, :640])[..., None] / 50
+    b = np.clip(a + strength * np.random.default_rng(2).normal(size=a.shape), 0, 255).astype(np.uint8)
+    whole, corner = measure.ssim(a, b), measure.ssim(a[:128, :128], b[:128, :128])
+    found = measure.compare(a, b).ssim
+    assert found != whole
+    assert found == pytest.approx(whole, abs=0.1)
+    assert abs(corner - whole) > 0.2
+    small = measure.compare(a[:300, :400], b[:300, :400]).ssim  # as many pixels as are looked at
+    assert small == measure.ssim(a[:300, :400], b[:300, :400])
+
+
 def test_one_level_everywhere_is_48_db() -> None:
     a = smooth(32, 32) // 2
     figures = measure.compare(a, a + 1)
@@ -129,6 +144,7 @@ def test_local_energy_is_the_mean_square_of_each_block() -> None:
     expected = np.zeros((2, 4))
     expected[0, 1], expected[1, 3] = 9, 12
     assert (energy == expected).all()
+    assert measure.local_energy(np.ones((48, 33))).tolist() == [[1, 1]] * 3  # blocks of 16
 
 
 def test_white_noise_has_no_autocorrelation() -> None:

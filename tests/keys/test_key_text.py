@@ -223,6 +223,7 @@ def test_a_field_that_stands_there_twice_is_refused() -> None:
 
 def test_two_keys_in_one_file_are_refused() -> None:
     assert "A second key begins here" in refusal(render_key(TEAM) + render_key(KEYS[1]))
+    assert "A second key begins here" in refusal(render_key(TEAM).rstrip() + "{")
 
 
 def test_a_key_of_version_0_1_is_refused_with_what_to_do() -> None:

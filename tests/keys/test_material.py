@@ -155,7 +155,7 @@ def test_a_bad_receiver_name_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     ("names", "problem"),
     [
-        (["bob", "carol", "bob"], "'bob' is named twice"),
+        (["carol", "bob", "dave", "bob"], "'bob' is named twice"),
         (["sender"], "'sender' is reserved"),
         (["bob", "receiver"], "'receiver' is reserved"),
         ([f"r{i}" for i in range(9)], "1 to 8 receivers, got 9"),

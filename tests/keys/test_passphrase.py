@@ -1,7 +1,9 @@
 import logging
+import math
 import unicodedata
 
 import pytest
+from zxcvbn import zxcvbn
 
 from csfnns.errors import KeyFileError, UsageError, WeakPassphraseError
 from csfnns.keys import Key, key_from_passphrase, make_phrase, strength
@@ -82,6 +84,10 @@ def test_a_known_phrase_is_weak_whatever_its_spelling_and_with_little_beside_it(
     assert rated.feedback == "It contains a well-known phrase."
 
 
+def test_remarks_in_the_list_of_phrases_are_no_phrases() -> None:
+    assert strength("phrases that a passphrase must not consist of").feedback != "It contains a well-known phrase."
+
+
 @pytest.mark.parametrize(
     "passphrase",
     [
@@ -106,6 +112,11 @@ def test_made_phrases_are_random_and_strong() -> None:
     for words in (5, 17):
         with pytest.raises(UsageError, match=f"words must be in 6…16, got {words}"):
             make_phrase(words)
+
+
+def test_strength_is_the_logarithm_of_the_guesses_that_zxcvbn_estimates() -> None:
+    guesses = zxcvbn("orchid lattice")["guesses"]
+    assert strength("lattice orchid").bits == pytest.approx(math.log2(guesses))
 
 
 def test_strength_grows_with_words() -> None:

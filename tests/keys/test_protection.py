@@ -62,6 +62,21 @@ def test_usual_files_have_the_costs_of_the_rfc_and_a_salt_each() -> None:
     assert first["salt"] != second["salt"]
 
 
+def test_costs_go_from_the_least_of_the_rfc_to_what_a_file_may_ask_for() -> None:
+    def asked(memory: int, passes: int, lanes: int) -> Protection:
+        return Protection(cipher=CHEAP.cipher, memory=memory, passes=passes, lanes=lanes, salt=CHEAP.salt)
+
+    for cost in ((8, 1, 1), (128, 1, 16), (1 << 19, 8, 1), (8, 1 << 19, 1)):
+        assert asked(*cost).memory == cost[0]
+    below, above = (
+        ((7, 1, 1), (8, 0, 1), (8, 1, 0), (127, 1, 16)),
+        ((136, 1, 17), ((1 << 19) + 1, 1, 1), (1 << 19, 9, 1)),
+    )
+    for cost in (*below, *above):
+        with pytest.raises(ValueError, match=r"memory|passes|lanes"):
+            asked(*cost)
+
+
 def test_it_opens_with_its_passphrase_alone(tmp_path: Path) -> None:
     path = tmp_path / "mine.key"
     write_key(TEAM, path, WORDS)
@@ -153,7 +168,24 @@ def test_a_key_that_asks_for_too_much_is_refused_with_what_it_asks_for(
     assert read_key(tmp_path / "large.key", allow_large=True).profile == profile
 
 
-@pytest.mark.parametrize("profile", [make_profile(width=2048, height=2048), make_profile("paper")])
+def test_costs_are_those_of_a_cover_and_of_three_convolutions() -> None:
+    """By hand for 512x512: covers take 52 MB and 1.31 s, 96 channels of a quarter of the pixels 277 MB and 0.19 s."""
+    plain, paper = (estimate_cost(make_profile(name, channels=96)) for name in ("robust", "paper"))
+    assert (plain.memory, round(plain.seconds, 3)) == (60_000_000 + 52_428_800 + 330_000_000, 1.311)
+    assert (paper.memory - plain.memory, round(paper.seconds - plain.seconds, 3)) == (276_824_064, 0.190)
+
+
+LARGEST = DRAWN.model_copy(update={"steps": 400})  # as many pixels times steps as there may be, of 512x512
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        make_profile(width=2048, height=2048),
+        make_profile("paper"),
+        make_profile(generator="diffusion", diffusion=LARGEST, width=512, height=512),
+    ],
+)
 def test_usual_keys_are_taken(profile: Profile, tmp_path: Path) -> None:
     write_key(Key.new(profile), tmp_path / "usual.key")
     assert read_key(tmp_path / "usual.key").profile == profile

@@ -306,6 +306,20 @@ def test_a_picture_of_the_paper_arrives_and_is_denoised(by_network: Hidden, scen
         assert psnr(each.picture, fit(scene(64, 64, 3), 32, 32)) > 20
 
 
+@pytest.mark.parametrize(("name", "method"), [("standard", Trellis(states=64)), ("paper", Paper(steps=80))])
+def test_pictures_are_denoised_where_that_brings_them_closer(name: str, method: Any, scene: Scene) -> None:
+    pytest.importorskip("torch", reason="needs the extra network")
+    from csfnns.images.denoise import denoise
+
+    key = Key.from_root(make_profile(name, width=128, height=128), ROOT)
+    secret = np.ascontiguousarray(scene(64, 130, 3)[:, :64])  # the side without grain
+    sent = hide(secret, key, method=method)
+    raw, found = reveal(sent, key, denoise=False), reveal(sent, key)
+    secret = fit(secret, *raw.picture.shape[:2])
+    gain = psnr(denoise(raw.picture, raw.expected_psnr), secret) - psnr(raw.picture, secret)
+    assert found.denoised == (gain > 1), gain  # dB
+
+
 @pytest.mark.parametrize("change", ["jpeg", "noise", "other key"])
 def test_the_paper_profile_refuses_what_holds_nothing(change: str, by_network: Hidden) -> None:
     key = Key.from_root(PAPER, ROOT.derive("other") if change == "other key" else ROOT)

@@ -59,6 +59,14 @@ def test_every_method_is_read(method: int) -> None:
     assert unpack(frame(method, len(TEXT), packed)).content == TEXT
 
 
+def test_repetitions_are_found_as_far_back_as_deflate_allows() -> None:
+    """32 KiB."""
+    content = Seed(bytes(32)).stream().take(32_000)
+    packed = deflate(2 * content)
+    assert len(packed) < 33_000
+    assert unpack(frame(1, 64_000, packed)).content == 2 * content
+
+
 @pytest.mark.parametrize("content", [TEXT, NOISE, b""])
 def test_what_is_cut_short_or_too_long_is_an_error(content: bytes) -> None:
     packed = pack(content, "name.txt")

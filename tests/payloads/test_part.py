@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 import other_program
+from csfnns.coding.erasure import MOST_PIECES
 from csfnns.errors import DamagedError
 from csfnns.payloads.frame import Kind, pack, unpack
 from csfnns.payloads.part import OVERHEAD, Division, Part, decode_part, encode_part, piece_size
@@ -34,6 +35,12 @@ def test_a_part_comes_back_and_is_what_the_format_says() -> None:
 def test_pieces_are_even_and_hold_all(length: int, data: int, size: int) -> None:
     assert piece_size(length, data) == size
     assert data * size >= length
+
+
+@pytest.mark.parametrize(("data", "parts"), [(1, 1), (1, MOST_PIECES), (MOST_PIECES, MOST_PIECES)])
+def test_a_file_has_one_part_to_as_many_as_the_code_knows(data: int, parts: int) -> None:
+    content = encode_part(Part(replace(OF, data=data, parts=parts, length=2), parts - 1, b"ab"))
+    assert decode_part(content).of.parts == parts
 
 
 @pytest.mark.parametrize(

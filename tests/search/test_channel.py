@@ -15,6 +15,7 @@ from csfnns.images.metrics import psnr
 from csfnns.search import Transit
 from csfnns.search.channel import (
     CHANNELS,
+    MAX_CASES,
     Chain,
     Channel,
     ChannelEntry,
@@ -112,6 +113,13 @@ def test_what_is_no_channel_is_refused_with_a_hint(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_channel(text)
     assert caught.value.hint
+
+
+def test_there_are_at_most_as_many_cases_as_can_be_checked() -> None:
+    most = "jpeg:75-95+resize:0.5+jpeg:90"
+    assert len(parse_channel(most).cases()) == 4 * 4 * 2 == MAX_CASES
+    with pytest.raises(UsageError, match="has 33 cases, more than 32"):
+        parse_channel(most, "noise:2")
 
 
 @EACH

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from csfnns.decoders.trellis import FRACTION, TrellisDecoder, water_level
+from csfnns.decoders.trellis import FRACTION, SCALE, TrellisDecoder, water_level
 from csfnns.errors import Cancelled
 from csfnns.search import viterbi
 from csfnns.stream import Seed
@@ -90,6 +90,32 @@ def test_changes_go_where_they_are_cheap() -> None:
     delta = viterbi.search(decoder, targets, up, down)
     dear, cheap = (float((part != 0).mean()) for part in (delta[::2], delta[1::2]))
     assert cheap > 5 * dear
+
+
+@pytest.mark.parametrize("form", ["numpy", pytest.param("c", marks=needs_kernel)])
+def test_the_last_level_may_be_searched_again_at_other_prices(form: viterbi.Form) -> None:
+    decoder, targets = problem(600, 9000, 64)
+
+    def tried(growth: float) -> list[tuple[float, np.ndarray]]:
+        """Factors and changes of every search, where each is to be `growth` times as dear as the one before."""
+        seen: list[tuple[float, np.ndarray]] = []
+
+        def adjust(values: np.ndarray, delta: np.ndarray, factor: float) -> float:
+            assert np.array_equal(values // SCALE, decoder.decode(delta))
+            seen.append((factor, delta.copy()))
+            return growth * factor
+
+        found = viterbi.search(decoder, targets, *prices(9000), form=form, adjust=adjust)
+        return [*seen, (growth ** len(seen), found)]
+
+    (_, first), (_, same) = tried(1)
+    assert np.array_equal(first, same)
+    factors, deltas = zip(*tried(2), strict=True)
+    assert factors == (1, 2, 4)
+    last = decoder.levels[-1].size
+    assert all(np.array_equal(delta[:-last], first[:-last]) for delta in deltas)
+    counts = [np.count_nonzero(delta[-last:]) for delta in deltas]
+    assert counts[0] > counts[1] > counts[2]
 
 
 def test_progress_reaches_the_end_and_can_cancel() -> None:

@@ -65,6 +65,7 @@ def test_every_entry_describes_its_member(name: str) -> None:
     assert entry.meaning.endswith(".")
     needed = ("network",) * (entry.kind != "statistic") + ("jpeg",) * (entry.reads == "coefficients")
     assert entry.extras == needed
+    assert entry.threshold == (0.2 if entry.kind == "statistic" else 0.5)  # Boehm's for the statistics
 
 
 def test_detectors_are_made_by_name(tmp_path: Path) -> None:

@@ -47,6 +47,11 @@ def mean_score(detector: Detector, pictures: Iterable[Picture]) -> float:
     return float(np.mean([detector.score(each) for each in pictures]))
 
 
+def root(a: float, b: float, c: float) -> float:
+    """The smaller root of ax² + bx + c = 0 by NumPy's eigenvalues; the real part of complex ones."""
+    return float(min(np.roots([a, b, c]), key=abs).real)
+
+
 def grey(levels: object) -> Picture:
     """Picture with the same levels in its three channels."""
     return np.repeat(np.asarray(levels, np.uint8)[..., None], 3, axis=2)
@@ -110,7 +115,7 @@ def test_rs_agrees_with_groups_counted_one_by_one(scene: Scene) -> None:
 
     d0, d1 = counted(levels, flips[1]), counted(levels ^ 1, flips[1])
     n0, n1 = counted(levels, flips[-1]), counted(levels ^ 1, flips[-1])
-    z = smaller_root(2 * (d1 + d0), n0 - n1 - d1 - 3 * d0, d0 - n0)
+    z = root(2 * (d1 + d0), n0 - n1 - d1 - 3 * d0, d0 - n0)
     assert Rs().score(grey(levels)) == pytest.approx(min(1, abs(z / (z - 0.5))))
 
 
@@ -127,7 +132,7 @@ def test_sample_pairs_equations_hold_with_sets_counted_one_by_one(scene: Scene) 
         a += (share * here - above) / 4
         b -= (share * even - next_even + 2 * gain) / 2
         c += gain
-    assert SamplePairs().score(grey(x)) == pytest.approx(min(1, abs(smaller_root(a, b, c))))
+    assert SamplePairs().score(grey(x)) == pytest.approx(min(1, abs(root(a, b, c))))
 
 
 def test_chi_square_finds_how_far_a_message_from_the_beginning_reaches(scene: Scene) -> None:

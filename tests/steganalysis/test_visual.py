@@ -28,6 +28,8 @@ def test_a_change_of_one_level_is_seen_in_its_channel() -> None:
     seen = residual_picture(changed)
     assert seen[4, 4].tolist() == [128, 136, 128]
     assert (seen[..., [0, 2]] == 128).all()
+    plain[4, 4] = 255, 0, 120
+    assert residual_picture(plain)[4, 4].tolist() == [255, 0, 128]
 
 
 def test_energy_is_where_texture_is(scene: Scene) -> None:

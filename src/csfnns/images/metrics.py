@@ -47,7 +47,8 @@ def _similarity(a: Picture, b: Picture) -> float:
     if height * width <= SSIM_PIXELS or min(height, width) <= _SQUARE:
         return ssim(a, b)
     step = _SQUARE * (height * width / SSIM_PIXELS) ** 0.5
-    rows, columns = (np.arange(0, side - _SQUARE + 1, step).astype(int) for side in (height, width))
+    ends = [side - _SQUARE for side in (height, width)]
+    rows, columns = (np.linspace(0, end, int(end // step) + 1).astype(int) for end in ends)
     squares = [(slice(y, y + _SQUARE), slice(x, x + _SQUARE)) for y in rows for x in columns]
     return float(np.mean([ssim(a[square], b[square]) for square in squares]))
 
