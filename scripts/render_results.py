@@ -195,6 +195,93 @@ for _name in ("spam", "networks", "cost-map", "paper"):
     )
 
 
+# Tables of results/detection/evidence.json: a row a material, a column a detector.
+_TRAINED = {"spam": "SPAM", "srm": "SRM", "residual": "residuals"}
+
+
+def _seen(table: str, columns: Mapping[str, Cell]) -> Callable[[Data | None], list[Row]]:
+    """Rows of the materials of one table, with these columns and the accuracy of each trained detector."""
+
+    def rows(data: Data | None) -> list[Row]:
+        if data is None:
+            return [[NOT_RUN, *[""] * (len(columns) + len(_TRAINED))]]
+        every = [row for row in data["rows"] if table in (row["table"], row["material"]) or _is_usual(table, row)]
+        found: dict[str, dict[str, Data]] = {}
+        for row in sorted(every, key=lambda row: row["bpp"] if table == "payload" else 0):
+            found.setdefault(row["material"], {})[row["detector"]] = row
+        return [
+            [
+                _label(first := next(iter(of.values()))),
+                *(cell(first) for cell in columns.values()),
+                *(_share(of[name]) if name in of else "" for name in _TRAINED),
+            ]
+            for of in found.values()
+        ]
+
+    return rows
+
+
+def _is_usual(table: str, row: Data) -> bool:
+    """Whether a row of `standard` belongs into another table, for comparison."""
+    return table in ("payload", "flaws") and row["material"] == "standard"
+
+
+def _label(row: Data) -> str:
+    return str(row["what"]) + (" (control)" if row.get("control") else "")
+
+
+def _payload(data: Data | None) -> list[Row]:
+    """Rows by payload, then where each detector crosses each level."""
+    rows = _seen("payload", _CURVE)(data)
+    levels: dict[float, dict[str, str]] = {}
+    for each in data["crossings"] if data else ():
+        sign = "" if each["side"] == "=" else f"{each['side']} "
+        levels.setdefault(each["level"], {})[each["detector"]] = f"{sign}{each['bpp']:.1f} bits a pixel"
+    blank = [""] * len(_CURVE)
+    for level, at in levels.items():
+        rows.append([f"*crosses {100 * level:.0f} % at*", *blank, *(at.get(name, "") for name in _TRAINED)])
+    return rows
+
+
+def _pooled(data: Data | None) -> list[Row]:
+    """Rows of a material and a detector, with the accuracy for each number of pictures that are judged together."""
+    if data is None:
+        return [[NOT_RUN, *[""] * 5]]
+    return [
+        [
+            _label(row),
+            str(row["pairs"]),
+            _TRAINED[row["detector"]],
+            *(f"{_share(each)}; {_number(each['auc'], 3)}" for each in row["pooled"]),
+        ]
+        for row in data["rows"]
+        if "pooled" in row and row["detector"] != "residual"
+    ]
+
+
+_PAIRS: dict[str, Cell] = {"pairs": lambda row: str(row["pairs"])}
+_KEPT: dict[str, Cell] = {
+    "stego, dB": lambda row: _number(row["stego_psnr"]["mean"], 1),
+    "levels changed, %": lambda row: _number(100 * row["changed"], 1),
+}
+_CURVE: dict[str, Cell] = {
+    "bits a pixel": _plain("bpp", 1),
+    **_PAIRS,
+    "recovered, dB": lambda row: _number((row["recovered"] or {}).get("mean"), 1),
+    **_KEPT,
+}
+_RIGHT = [f"{name}: right, %" for name in _TRAINED.values()]
+for _name, _columns in {"main": _PAIRS | _KEPT, "flaws": _PAIRS | _KEPT, "informed": _PAIRS | _KEPT}.items():
+    _head = ["stegos", *_columns, *_RIGHT]
+    TABLES[f"evidence-{_name}"] = Table("detection/evidence", _head, _seen(_name, _columns))
+TABLES["evidence-payload"] = Table("detection/evidence", ["stegos", *_CURVE, *_RIGHT], _payload)
+TABLES["evidence-pooled"] = Table(
+    "detection/evidence",
+    ["stegos", "pairs", "detector", "1 picture: right, %; AUC", "4 pictures", "16 pictures"],
+    _pooled,
+)
+
+
 @dataclass(frozen=True)
 class Listing:
     """Table of whole runs: what each measured, whether its bars hold, and where it was made."""

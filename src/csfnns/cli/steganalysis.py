@@ -193,7 +193,7 @@ def roc(
 ) -> None:
     """Measure how well a detector separates stegos from covers: area under the curve with a 95 % interval.
 
-    Without a model, spam and srm are cross-validated: each picture is scored by an ensemble trained on others of these.
+    Without a model, spam, srm and residual are cross-validated: each picture is scored by an ensemble trained on others.
     Pictures of equal names are pairs, and are resampled together for the interval.
     """
     from csfnns import steganalysis

@@ -33,7 +33,7 @@ _LEARNED_STEPS = 10_000
 _APART = 1.5
 """Least ratio of two payloads that are both written on an axis: others would overlap."""
 _LABELS = {
-    **{"stegexpose": "StegExpose", "spam": "SPAM", "srm": "SRM"},
+    **{"stegexpose": "StegExpose", "spam": "SPAM", "srm": "SRM", "residual": "residuals"},
     **{"yenet": "YeNet", "siastegnet": "SiaStegNet", "srnet": "SRNet", "xunet": "XuNet"},
 }
 
