@@ -205,9 +205,10 @@ def _seen(table: str, columns: Mapping[str, Cell]) -> Callable[[Data | None], li
     def rows(data: Data | None) -> list[Row]:
         if data is None:
             return [[NOT_RUN, *[""] * (len(columns) + len(_TRAINED))]]
-        every = [row for row in data["rows"] if table in (row["table"], row["material"]) or _is_usual(table, row)]
+        usual = "standard" if table == "flaws" else ""  # for comparison
+        every = [row for row in data["rows"] if row["table"] == table or row["material"] == usual]
         found: dict[str, dict[str, Data]] = {}
-        for row in sorted(every, key=lambda row: row["bpp"] if table == "payload" else 0):
+        for row in every:
             found.setdefault(row["material"], {})[row["detector"]] = row
         return [
             [
@@ -219,11 +220,6 @@ def _seen(table: str, columns: Mapping[str, Cell]) -> Callable[[Data | None], li
         ]
 
     return rows
-
-
-def _is_usual(table: str, row: Data) -> bool:
-    """Whether a row of `standard` belongs into another table, for comparison."""
-    return table in ("payload", "flaws") and row["material"] == "standard"
 
 
 def _label(row: Data) -> str:
