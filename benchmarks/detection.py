@@ -434,17 +434,20 @@ MATERIALS = {
         secret=128,
         most=200,
     ),
-    "informed-matching": Material(
-        "LSB matching, 20 % changed, covers of abstract",
-        by_matching,
-        {"share": 0.2},
-        table="informed",
-        covers="abstract",
-        side=256,
-        secret=128,
-        control=True,
-        most=200,
-    ),
+    **{
+        f"informed-matching-{rate}": Material(
+            f"LSB matching, {rate} % changed, covers of abstract",
+            by_matching,
+            {"share": rate / 100},
+            table="informed",
+            covers="abstract",
+            side=256,
+            secret=128,
+            control=True,
+            most=200,
+        )
+        for rate in (20, 40)
+    },
 }
 
 
