@@ -515,7 +515,8 @@ def score_features(place: Place, material: str, detector: str, seed: int) -> Row
         row |= {"covers": covers.tolist(), "stegos": stegos.tolist()}
         return row | {"seconds": time.monotonic() - started}
 
-    files = [each for kind in ("covers", "stegos") for each in place.features(material, kind, detector)]
+    every = [each for kind in ("covers", "stegos") for each in place.features(material, kind, detector)]
+    files = [each.relative_to(place.work) for each in every]
     key = f"{digest_of('steganalysis/ensemble.py')} {files} {FOLDS} {seed}"
     name = f"{detector}-{seed}-{sha256(key.encode()).hexdigest()[:10]}.json"
     return kept_row(place.folder(material) / "crossed" / name, scores)
