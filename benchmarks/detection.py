@@ -349,7 +349,8 @@ def with_density_of_secret(place: Place, material: str, i: int, share: float) ->
     moved = np.flatnonzero(delta)
     moved = moved[random.random(len(moved)) < share]
     secret = fit(read_picture(place.secret_path(i)), side, side).astype(np.int16)
-    edges = sum(abs(np.diff(secret, axis=axis, append=np.take(secret, [-1], axis))) for axis in (0, 1)).reshape(-1)
+    down, right = (abs(np.diff(secret, axis=axis, append=np.take(secret, [-1], axis))) for axis in (0, 1))
+    edges = (down + right).reshape(-1)
     # The places with the largest log(u) / weight are a draw without replacement (Efraimidis and Spirakis 2006).
     rank = np.where(delta == 0, np.log(random.random(delta.size)) / (edges + 0.1), -np.inf)
     taken = np.argpartition(-rank, len(moved))[: len(moved)] if len(moved) else moved
@@ -654,7 +655,7 @@ class Run:
             best[key] = max(best.get(key, 0.0), row["accuracy"])
         for row in (row for row in rows if row["material"] == "standard" and row["detector"] in BARS):
             name = row["detector"]
-            value = row.get("accuracy", row["auc"])
+            value = float(row["accuracy"] if "accuracy" in row else row["auc"])
             if value > BARS[name]:
                 found.append(f"{name} finds standard with {value:.3f}, above {BARS[name]}")
         for material in ("standard", "informed"):

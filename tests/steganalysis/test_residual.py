@@ -47,5 +47,5 @@ def test_an_ensemble_sees_stronger_and_correlated_grain_and_nothing_else(scene: 
 
 
 def test_small_pictures_have_no_features() -> None:
-    with pytest.raises(UsageError, match="at least 32"):
-        residual_features(np.zeros((31, 64, 3), np.uint8))
+    with pytest.raises(UsageError, match="at least 24"):
+        residual_features(np.zeros((23, 64, 3), np.uint8))

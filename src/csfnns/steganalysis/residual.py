@@ -21,7 +21,7 @@ _QUANTILES = (0.02, 0.05, 0.1, 0.25, 0.5)
 _LAGS = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0))
 _PLANES = 6
 FEATURES = _PLANES * (2 * len(_QUANTILES) + len(_LAGS))
-_LEAST_SIDE = 4 * _BLOCK
+_LEAST_SIDE = 3 * _BLOCK
 
 
 def residual_features(picture: Picture) -> F64:
@@ -30,7 +30,7 @@ def residual_features(picture: Picture) -> F64:
     For red, green, blue and their three differences: logarithms of quantiles over blocks of 8x8 of the residual's
     variance and, of the smooth quarter of the blocks, its correlations with its neighbours; then the same variances
     averaged over the blocks that are smoothest in another colour. Raises UsageError for an array that is no picture,
-    and for sides below 32.
+    and for sides below 24.
     """
     check_picture(picture)
     if min(picture.shape[:2]) < _LEAST_SIDE:
@@ -39,13 +39,12 @@ def residual_features(picture: Picture) -> F64:
     variances = [_means(each * each) for each in residuals]
     found: list[F64] = []
     for i, (residual, variance) in enumerate(zip(residuals, variances, strict=True)):
-        # The smoothness is read in a colour that is not in the plane, so that the choice of blocks does not follow this one's noise.
+        # The smoothness is read in a colour outside the plane: the choice of blocks must not follow this plane's noise.
         other = np.argsort(variances[(i + 2) % 3], axis=None, kind="stable")
         ordered = variance.reshape(-1)[other]
         chosen = [ordered[: max(int(share * ordered.size), 1)].mean() for share in _QUANTILES]
-        smooth = np.zeros(variance.size, bool)
-        smooth[other[: variance.size // 4]] = True
-        smooth = smooth.reshape(variance.shape)
+        smooth = np.zeros(variance.shape, bool)
+        smooth.reshape(-1)[other[: variance.size // 4]] = True
         power = variance[smooth].mean() + 1
         along = [(_means(_lagged(residual, *lag))[smooth].mean()) / power for lag in _LAGS]
         found += [np.log(np.quantile(variance, _QUANTILES) + 1), np.log(np.array(chosen) + 1), np.array(along)]
