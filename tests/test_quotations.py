@@ -53,7 +53,17 @@ in small covers, meet a target within 0.1
 more than 20 kB
 less than 100 kB
 where 20 kB by
-of 20 kB as grain
+pictures with 20 kB as grain
+50 % is guessing
+a σ that is 2 % too large
+one that is 5 % too large
+correlated by 0.05
+at 20 % of the levels in more than 85 %
+the control at 10 % does
+a stego of 56 dB
+bar of 85 %
+Grain with 20 kB
+beside decoys: with 20 kB
 is 20 kB as
 20 kB of random bytes
 20 kB by the direct method

@@ -117,7 +117,7 @@ def test_a_search_that_evades_a_network_depends_on_its_code(package: Path) -> No
     assert METHODS["paper"].describe(case, replace(setting, changes={})) in before
 
 
-@pytest.mark.parametrize("changed", ["nothing", "code", "kernel", "benchmark", "picture", "form"])
+@pytest.mark.parametrize("changed", ["nothing", "code", "kernel", "benchmark", "common", "picture", "form"])
 def test_stegos_of_detection_belong_to_all_that_makes_them(
     changed: str, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,25 +126,37 @@ def test_stegos_of_detection_belong_to_all_that_makes_them(
     import detection  # type: ignore[import-not-found]
 
     benchmarks = Path(shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks"))
-    monkeypatch.setattr(common, "__file__", str(benchmarks / "common.py"))
+    for module in (common, detection):
+        monkeypatch.setattr(module, "__file__", str(benchmarks / f"{module.__name__}.py"))
     for folder in ("covers/train", *(f"secrets/{each}" for each in detection.SECRETS)):
         (tmp_path / "data" / folder).mkdir(parents=True)
         Image.new("RGB", (8, 8)).save(tmp_path / "data" / folder / "a.png")
     arguments = SimpleNamespace(data=tmp_path / "data", covers=1, seed=1, quick=False, work=tmp_path)
-    before = detection.make_place(arguments).work
+
+    def place() -> Path:
+        detection.code_at.cache_clear()
+        detection.code_of_functions.cache_clear()
+        folder: Path = detection.make_place(arguments).folder("standard")
+        return folder
+
+    before = place()
     sources = {
         "code": package / "address" / "parities.py",
         "kernel": package / "search" / "_viterbi.c",
-        "benchmark": benchmarks / "detection.py",
+        "common": benchmarks / "common.py",
     }
     if changed in sources:
         text = sources[changed].read_text("utf-8")
         sources[changed].write_text(text + ("\nint changed;\n" if changed == "kernel" else "\nCHANGED = 1\n"), "utf-8")
+    elif changed == "benchmark":
+        program = benchmarks / "detection.py"
+        head, line, rest = program.read_text("utf-8").partition(f"def {detection.MATERIALS['standard'].make.__name__}(")
+        program.write_text(f"{head}@cache\n{line}{rest}", "utf-8")
     elif changed == "picture":
         Image.new("RGB", (8, 8), "white").save(tmp_path / "data" / "secrets" / "coco" / "a.png")
     elif changed == "form":
         monkeypatch.setattr(detection, "default_form", lambda: "another")
-    assert (detection.make_place(arguments).work == before) == (changed == "nothing")
+    assert (place() == before) == (changed == "nothing")
 
 
 @pytest.mark.parametrize("package", ["csfnns", "torch", "numpy", "pillow"])

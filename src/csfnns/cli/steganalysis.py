@@ -191,8 +191,8 @@ def roc(
 ) -> None:
     """Measure how well a detector separates stegos from covers: area under the curve with a 95 % interval.
 
-    Without a model, spam, srm and dctr are cross-validated: each picture is scored by an ensemble trained on others of
-    these. Pictures of equal names are pairs, and are resampled together for the interval.
+    Without a model, spam, srm, residual and dctr are cross-validated: each picture is scored by an ensemble trained on
+    others of these. Pictures of equal names are pairs, and are resampled together for the interval.
     """
     from csfnns import steganalysis
     from csfnns.images.output import write_atomically

@@ -33,7 +33,7 @@ _LEARNED_STEPS = 10_000
 _APART = 1.5
 """Least ratio of two payloads that are both written on an axis: others would overlap."""
 _LABELS = {
-    **{"stegexpose": "StegExpose", "spam": "SPAM", "srm": "SRM", "dctr": "DCTR"},
+    **{"stegexpose": "StegExpose", "spam": "SPAM", "srm": "SRM", "residual": "residuals", "dctr": "DCTR"},
     **{"yenet": "YeNet", "siastegnet": "SiaStegNet", "srnet": "SRNet", "xunet": "XuNet"},
 }
 

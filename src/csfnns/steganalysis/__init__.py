@@ -4,7 +4,7 @@ base.py          what a detector is
 detectors.py     the registry
 replacement.py   detectors of LSB replacement: primary sets, sample pairs, RS, chi-square, StegExpose
 ensemble.py      features classified by a trained ensemble: spam.py (neighbours) · srm.py (the rich model) ·
-                 dctr.py (of JPEG files)
+                 residual.py (noise in smooth places) · dctr.py (of JPEG files)
 deep.py          networks as detectors: xunet.py · yenet.py · siastegnet.py · srnet.py, trained by training.py
 roc.py           how well scores separate stegos from covers
 """
@@ -31,6 +31,7 @@ from csfnns.steganalysis.deep import (
 from csfnns.steganalysis.detectors import DETECTORS, networks
 from csfnns.steganalysis.ensemble import cross_scores
 from csfnns.steganalysis.replacement import ChiSquare, PrimarySets, Rs, SamplePairs, StegExpose
+from csfnns.steganalysis.residual import Residual, residual_features
 from csfnns.steganalysis.roc import Roc, draw, roc, roc_curve
 from csfnns.steganalysis.spam import Spam, spam_features
 from csfnns.steganalysis.srm import Srm, srm_features
@@ -43,6 +44,7 @@ __all__ = [
     "Detector",
     "DetectorEntry",
     "PrimarySets",
+    "Residual",
     "Roc",
     "Rs",
     "SamplePairs",
@@ -60,6 +62,7 @@ __all__ = [
     "make_network",
     "networks",
     "read_for",
+    "residual_features",
     "roc",
     "roc_curve",
     "shipped_networks",

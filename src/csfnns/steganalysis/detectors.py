@@ -84,6 +84,14 @@ DETECTORS = Registry(
             meaning="Scores are the share of votes for stego: above 0.5 most say so.",
             threshold=0.5,
         ),
+        "residual": DetectorEntry(
+            f"{_HERE}.residual:Residual",
+            "90 features of the noise in smooth places and a trained ensemble; for grain (Lee, Hoppel 1989)",
+            ("network",),
+            kind="model",
+            meaning="Scores are the share of votes for stego: above 0.5 most say so.",
+            threshold=0.5,
+        ),
         "dctr": DetectorEntry(
             f"{_HERE}.dctr:Dctr",
             "of JPEG files: 8,000 features of the undecimated DCT and a trained ensemble (Holub, Fridrich 2015)",

@@ -68,9 +68,7 @@ class Ensemble:
             drawn = random.integers(0, pairs, pairs)  # a cover and its stego are drawn together
             unseen[i] = ~np.isin(np.arange(pairs), drawn)
             c, s = covers[np.ix_(drawn, subspace)], stegos[np.ix_(drawn, subspace)]
-            scatter = np.cov(c, rowvar=False, bias=True) + np.cov(s, rowvar=False, bias=True)
-            scatter.reshape(-1)[:: len(scatter) + 1] += _RIDGE
-            direction = np.linalg.solve(scatter, s.mean(axis=0) - c.mean(axis=0))
+            direction = _discriminant(c, s)
             weights[i, subspace], thresholds[i] = direction, best_threshold(c @ direction, s @ direction)
         voters = unseen.sum(axis=0)  # (N,)
         known = voters > 0  # pairs that every member saw do not count
@@ -83,6 +81,19 @@ class Ensemble:
     def votes(self, features: F64) -> F64:
         """Share of members that classify each picture as stego: (N, features) → (N,) in [0, 1]."""
         return (features @ self.weights.T > self.thresholds).mean(axis=1)
+
+
+def _discriminant(covers: F64, stegos: F64) -> F64:
+    """Fisher's direction, (n,): the ridged sum of both covariances solved for the difference of the means."""
+    middles = covers.mean(axis=0), stegos.mean(axis=0)
+    deviations = np.concatenate([covers - middles[0], stegos - middles[1]]) / math.sqrt(len(covers))
+    difference = middles[1] - middles[0]
+    rows, features = deviations.shape
+    if features <= rows:
+        return np.linalg.solve(deviations.T @ deviations + _RIDGE * np.eye(features), difference)
+    # With more features than rows, the same by Woodbury's identity in a smaller system.
+    inside = np.linalg.solve(deviations @ deviations.T + _RIDGE * np.eye(rows), deviations @ difference)
+    return (difference - deviations.T @ inside) / _RIDGE
 
 
 def best_threshold(covers: F64, stegos: F64) -> float:

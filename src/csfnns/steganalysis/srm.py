@@ -207,7 +207,7 @@ def _neighbours(levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
     """How often each combination of four levels stands side by side in a row: (625,)."""
     pairs = _LEVELS * levels[:, :-1] + levels[:, 1:]
     fours = np.uint16(_LEVELS**2) * pairs[:, :-2] + pairs[:, 2:]
-    return np.bincount(fours.reshape(-1), minlength=_LEVELS**_NEIGHBOURS)
+    return np.bincount(fours.ravel("K"), minlength=_LEVELS**_NEIGHBOURS)
 
 
 def _marginal(counts: F64, *, signs: bool) -> F64:
