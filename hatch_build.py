@@ -1,4 +1,4 @@
-"""Build the search's C kernel into the wheel. Without a compiler, csfnns searches with NumPy, at fewer states.
+"""Build the C kernels into the wheel. Without a compiler, csfnns searches with NumPy, at fewer states, and codes slower.
 
 Two builds of one source are the same bytes where the compiler is the same: no path and no time gets into the library.
 """
@@ -14,7 +14,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDER = Path("src/csfnns/search")
+FOLDER = Path("src/csfnns")
+SOURCES = [FOLDER / "coding" / "_arithmetic.c", FOLDER / "search" / "_viterbi.c"]
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 FLAGS = {"win32": ["-shared", "-s", "-Wl,--no-insert-timestamp"], "darwin": ["-dynamiclib", "-Wl,-x"]}.get(
     sys.platform, ["-shared", "-fPIC", "-s"]
@@ -22,18 +23,18 @@ FLAGS = {"win32": ["-shared", "-s", "-Wl,--no-insert-timestamp"], "darwin": ["-d
 
 
 class KernelHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Compile `_viterbi.c` to a shared library without Python's headers: it serves every Python on the platform."""
+    """Compile the kernels to one shared library without Python's headers: it serves every Python on the platform."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add the library to what is built, and name the platform in the wheel's tag."""
         if self.target_name != "wheel":
             return
-        source, library = (FOLDER / f"_viterbi{suffix}" for suffix in (".c", SUFFIX))
+        library = FOLDER / f"_kernels{SUFFIX}"
         (Path(self.root) / library).unlink(missing_ok=True)
         compiler = next((found for name in _compilers() if (found := _found(name))), None)
         # In the root and with relative names, since some compilers write names into the library.
-        if compiler is None or not _runs([*compiler, "-O3", *FLAGS, "-o", str(library), str(source)], self.root):
-            self.app.display_warning("No C compiler: csfnns will search with NumPy, at fewer states.")
+        if compiler is None or not _runs([*compiler, "-O3", *FLAGS, "-o", str(library), *map(str, SOURCES)], self.root):
+            self.app.display_warning("No C compiler: csfnns will search with NumPy, at fewer states, and be slower.")
             return
         build_data["artifacts"].append(f"/{FOLDER}/{library.name}")
         build_data["pure_python"] = False

@@ -84,6 +84,14 @@ def encoded(side: int, kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def smooth(side: int, kind: str) -> bytes:
+    """Soft spots of a side, in a format."""
+    spots = np.random.default_rng(1).integers(0, 256, (side // 16, side // 16, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(spots).resize((side, side), Image.Resampling.BICUBIC).save(buffer, kind)
+    return buffer.getvalue()
+
+
 def scans(side: int, count: int) -> bytes:
     """A progressive JPEG whose last scan, without a change, comes again and again."""
     file = encoded(side, "JPEG", progressive=True)
@@ -274,7 +282,8 @@ class Bench:
 
 def base(bench: Bench) -> list[Result]:
     """The same commands on harmless files: what they cost in any case."""
-    return bench.both("harmless, the key's size", lambda: encoded(SIDE, "PNG"), ".png")
+    own = bench.both("harmless, the key's size", lambda: encoded(SIDE, "PNG"), ".png")
+    return own + bench.both("harmless, as large as the grid", lambda: smooth(64 * 64, "AVIF"), ".avif")
 
 
 def main() -> int:

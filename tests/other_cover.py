@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,44 @@ X, Y = 0x9E3779B1, 0x85EBCA77
 FAMILIES = (
     *("silk", "agate", "papercut", "kintsugi", "dunes", "nebula", "marbling", "weave", "network"),
     *("strands", "ribbons", "peaks", "bloom", "bokeh", "tiles"),
+    *("pebbles", "mud", "panes", "fields", "terrazzo", "leather"),
+    *("bricks", "planks", "facade", "mosaic", "slates", "books", "blinds"),
+    *("marble", "clouds", "contours", "coral", "smoke", "rust", "canyon"),
+    *("sea", "lake", "meadow", "furrows", "snow"),
+    *("leaves", "confetti", "daisies", "drops", "coins", "lanterns"),
+    *("ripples", "pool", "sheet", "curtain", "moire"),
 )
-FLAT = ("papercut", "dunes", "weave", "peaks", "bloom")
+FLAT = (
+    *("papercut", "dunes", "weave", "peaks", "bloom", "bricks", "planks", "facade", "slates", "books", "blinds"),
+    *("sea", "lake", "meadow", "furrows", "snow"),
+)
+SHARDS = """
+family   scale stretch warp  spread cloud furrow  rate seam    dark  dome     round
+pebbles  4:7   1:1.6   .1:.3 .5:.8  .2:.4 0       1    .05:.1  0:.1  .02:.04  .4:.6
+mud      3:6   1:1.3   .4:.9 0:.15  .3:.5 0       1    .02:.05 0:.1  .01:.02  .1:.2
+panes    2.5:5 1:1.5   0:.3  .7:1   .2:.4 0:.03   3:9  .05:.09 0:.05 0:.01    .1:.3
+fields   2.5:5 1.2:2.2 .1:.3 .5:.8  .1:.3 .06:.14 8:20 .02:.06 .1:.4 0        .1
+terrazzo 8:14  1:1.5   0:.3  .8:1   .1:.2 0       1    .2:.4   .5:.9 0        .1
+leather  9:16  1:1.4   .2:.6 .1:.2  .1:.3 0       1    .05:.1  .1:.3 .01:.016 .3:.5
+"""
+RELIEFS = """
+family   scale  stretch warp  base  gain   veins   bands wave  flat  line  relief
+marble   .8:1.6 1:2     .4:.9 .6:.8 .2:.4  -.8:-.5 1     0     0     0     0:.01
+clouds   .7:1.5 1:1.8   .2:.6 .3:.5 .8:1.2 0:.2    1     0     0     0     .02:.05
+contours .8:1.5 1:1.2   .1:.4 .4:.6 .6:.9  0       9:16  0     .8:1  .1:.2 .03:.06
+coral    1:1.8  1:1.5   .2:.5 .4:.6 .2:.4  0       6:12  .2:.4 0     0     .005
+smoke    .6:1.2 1:2     1.2:2 .1:.3 .5:.9  .3:.6   1     0     0     0     .02
+rust     1:2    1:1.3   .2:.5 .4:.6 .6:.9  0       1.5:3 0     .6:.9 0     .1:.2
+canyon   .5:.9  4:8     .3:.6 .4:.6 .4:.6  0:.1    5:9   0:.1  .5:.8 0     .04:.1
+"""
+WAVES = """
+family  count far   rate  vary  warp  sharp base  gain  relief    caustic
+ripples 2:5   .1:.8 8:16  0:.3  0:.2  0     .4:.6 .1:.2 .003:.006 0
+pool    4:6   2:5   2:4   .3:.6 .2:.5 0     .5:.7 .1    .005      .3:.5
+sheet   1:2   9:20  8:16  0     0:.1  0:.5  .4:.6 .1:.3 .01       0
+curtain 1:2   9:20  3:6   0     .3:.6 0     .3:.6 .3:.4 .02:.04   0
+moire   2:3   .2:1  18:36 0:.1  0:.1  .6:1  .4:.6 .3:.4 .001      0
+"""
 MOODS = (
     "285 350 70 190 130 262 225 175 55 115 15 40 85 230 140 195 155 110 60 100 330 5 55 200 120 265 235 205 340 75 "
     "310 45 80 215 105 280 195 150 335 130 315 340 90 165 110 255 245 80 40 45 210 195 60 40 100 150 115 100 20 115 "
@@ -132,6 +168,16 @@ def fbm(x: Any, y: Any, salt: int, n: int) -> Any:
     return total
 
 
+def ridged(x: Any, y: Any, salt: int, n: int) -> Any:
+    total, weight = 0, ONE
+    for k in range(n):
+        crest = clip(ONE - ((abs(noise(x, y, salt + 0x3C6EF372 * k)) * 7) >> 2))
+        crest = mul(mul(crest, crest), weight)
+        total, weight = total + (crest >> (k + 1)), clip(2 * crest)
+        x, y = (104680 * x - 78882 * y) >> 16, (78882 * x + 104680 * y) >> 16
+    return total
+
+
 def cells(x: Any, y: Any, salt: int) -> tuple[Any, Any, Any]:
     found, names = [], []
     for b in (-1, 0, 1):
@@ -161,6 +207,12 @@ class Choices:
 
     def salts(self, n: int) -> list[int]:
         return [next(self.words) >> 32 for _ in range(n)]
+
+    def row(self, table: str, family: str) -> dict[str, int]:
+        names, *rows = (line.split() for line in table.strip().splitlines())
+        numbers = next(row for row in rows if row[0] == family)[1:]
+        ends = ([float(end) for end in number.split(":")] for number in numbers)
+        return {name: self.between(each[0], each[-1]) for name, each in zip(names[1:], ends, strict=True)}
 
 
 def silk(c: Choices) -> Callable[[Ints, Ints], Scene]:
@@ -254,7 +306,79 @@ def strands(c: Choices) -> Callable[[Ints, Ints], Scene]:
     return paint
 
 
-SCENES = {"silk": silk, "agate": agate, "kintsugi": kintsugi, "strands": strands}
+def shards(family: str, c: Choices) -> Callable[[Ints, Ints], Scene]:
+    n, salts, angle = c.row(SHARDS, family), c.salts(4), c.below(ONE)
+
+    def paint(x: Ints, y: Ints) -> Scene:
+        u, v = turn(x, y, angle)
+        u = mul(u, n["scale"])
+        v = mul(mul(v, n["scale"]), n["stretch"])
+        p, q = (fbm(u >> 1, v >> 1, salt, 4) for salt in salts[:2])
+        first, second, name = cells(u + mul(p, n["warp"]), v + mul(q, n["warp"]), salts[2])
+        gap, way = second - first, share(name, 5)
+        grain = fbm(3 * u + share(name, 3), 3 * v + share(name, 9), salts[3], 5)
+        along = mul(u, cosine(way)) + mul(v, sine(way))
+        plough = mul(sine(mul(along, n["rate"]) + (p >> 1)), n["furrow"])
+        own = HALF + mul(share(name, 0) - HALF, n["spread"]) + mul(grain, n["cloud"]) + plough
+        tone = lerp(n["dark"] + (p >> 3) + (grain >> 3), own, step(n["seam"], 3 * n["seam"] // 2, gap))
+        height = mul(n["dome"], step(0, n["round"], gap)) + (grain >> 9) + (plough >> 6)
+        return tone, share(name, 16), height, 0, 0
+
+    return paint
+
+
+def reliefs(family: str, c: Choices) -> Callable[[Ints, Ints], Scene]:
+    n, salts, angle = c.row(RELIEFS, family), c.salts(4), c.below(ONE)
+
+    def paint(x: Ints, y: Ints) -> Scene:
+        u, v = turn(x, y, angle)
+        u, v = mul(u, n["scale"]), mul(mul(v, n["scale"]), n["stretch"])
+        p, q = fbm(u, v, salts[0], 3), fbm(u, v, salts[1], 3)
+        u, v = u + mul(p, n["warp"]), v + mul(q, n["warp"])
+        f = fbm(u, v, salts[2], 3)
+        phase = mul(f, n["bands"])
+        band, within = phase >> 16, phase & 0xFFFF
+        terrace = (band * ONE + step(7 * ONE // 8, ONE, within)) * ONE // n["bands"]
+        level = lerp(f, terrace, n["flat"]) + mul(sine(phase), n["wave"])
+        level = level + (fbm(6 * u, 6 * v, salts[2] + 9, 3) >> 3)
+        tone = n["base"] + mul(level, n["gain"]) + mul(ridged(u, v, salts[3], 5), n["veins"]) + (q >> 3)
+        ink = step(ONE // 8, ONE // 20, np.minimum(within, ONE - within))
+        return tone, HALF + p + (q >> 1), mul(level, n["relief"]), -mul(ink, n["line"]), 0
+
+    return paint
+
+
+def waves(family: str, c: Choices) -> Callable[[Ints, Ints], Scene]:
+    n, salts = c.row(WAVES, family), c.salts(3)
+    sources = []
+    for _ in range(n["count"] >> 16):
+        place = turn(n["far"], 0, c.below(ONE))
+        often = mul(n["rate"], ONE + mul(n["vary"], c.between(-1, 1)))
+        sources.append((*place, often, c.below(ONE)))
+
+    def paint(x: Ints, y: Ints) -> Scene:
+        p, q = fbm(x, y, salts[0], 4), fbm(x, y, salts[1], 4)
+        u, v = x + mul(p, n["warp"]), y + mul(q, n["warp"])
+        total = sum(sine(mul(length(u - cx, v - cy), often) + phase) for cx, cy, often, phase in sources)
+        total = total // len(sources)
+        level = lerp(total, 2 * step(-ONE // 6, ONE // 6, total) - ONE, n["sharp"])
+        grit = fbm(12 * x, 12 * y, salts[2], 5)
+        tone = n["base"] + mul(level, n["gain"]) + (p >> 1) + (grit >> 4)
+        light = mul(step(ONE // 3, 0, abs(total)), n["caustic"])
+        return tone, HALF + q, mul(level, n["relief"]) + (grit >> 9), light, 0
+
+    return paint
+
+
+SCENES: dict[str, Callable[[Choices], Callable[[Ints, Ints], Scene]]] = {
+    "silk": silk,
+    "agate": agate,
+    "kintsugi": kintsugi,
+    "strands": strands,
+    **{name: partial(shards, name) for name in FAMILIES[15:21]},
+    **{name: partial(reliefs, name) for name in FAMILIES[28:35]},
+    **{name: partial(waves, name) for name in FAMILIES[46:]},
+}
 
 
 class Palette:
@@ -329,7 +453,7 @@ class Plan:
     def __init__(self, cover_seed: bytes) -> None:
         self.seed = hkdf(cover_seed, "csfnns/2/cover/abstract")
         self.choices = c = Choices(self.seed)
-        self.family = FAMILIES[c.below(15)]
+        self.family = FAMILIES[c.below(51)]
         self.palette, self.salts = Palette(c), c.salts(4)
         self.elevation = c.between(0.55, 0.8)
         self.light = turn(math.isqrt(ONE * ONE - self.elevation**2), 0, c.below(ONE))
@@ -337,6 +461,7 @@ class Plan:
         self.tooth = [(16 * ONE // (36 + c.below(40)), 1 + c.below(6)) for _ in range(2)]
         self.depth, self.common, self.own = c.between(0.012, 0.022), 60 + c.below(36), 36 + c.below(24)
         self.order = 3 + c.below(6) if c.below(9) == 0 and self.family not in FLAT else 0
+        self.dark, self.bright = c.below(64) ** 3 >> 12, c.below(64) ** 3 >> 12
 
 
 def family_of(cover_seed: bytes) -> str:
@@ -349,29 +474,44 @@ def order_of(cover_seed: bytes) -> int:
 
 def cover(cover_seed: bytes, height: int, width: int) -> npt.NDArray[np.uint8]:
     """Cover, uint8 (height, width, 3), of a family in SCENES."""
-    plan, short = Plan(cover_seed), min(height, width)
-    palette, salts, order, light = plan.palette, plan.salts, plan.order, plan.light
+    plan = Plan(cover_seed)
+    scene = SCENES[plan.family](plan.choices)
+    places = [[(2 * i + 1) * side // 96 for i in range(48)] for side in (height, width)]
+    metered = np.stack(
+        np.broadcast_arrays(*levels(plan, scene, height, width, *np.meshgrid(*places, indexing="ij"))), -1
+    )
+    values = np.sort(metered + grain_of(plan, 48, 48), axis=None)
+    black = min(int(values[plan.dark]), 1152) if plan.dark else 0
+    white = max(int(values[6911 - plan.bright]), 2944) if plan.bright else 4080
+
+    row, column = np.mgrid[:height, :width].astype(np.int64)
+    code = np.stack(levels(plan, scene, height, width, row, column), -1)
+    code = ((code - black) * ((4080 << 16) // (white - black))) >> 16
+    return np.clip((code + grain_of(plan, height, width) + 8) // 16, 0, 255).astype(np.uint8)
+
+
+def grain_of(plan: Plan, height: int, width: int) -> Any:
+    data = words(hkdf(plan.seed, "csfnns/2/cover/abstract/grain"), 2 * height * width)
+    lanes = data.view(np.uint8).reshape(height, width, 2, 4, 2).sum((2, 4), dtype=np.int64) - 510
+    return (lanes[..., :1] * plan.common + lanes[..., 1:] * plan.own) >> 8
+
+
+def levels(plan: Plan, scene: Any, height: int, width: int, row: Any, column: Any) -> list[Any]:
+    """Sixteenths of the pixels' colours, before exposure and grain."""
+    short = min(height, width)
+    palette, salts, light = plan.palette, plan.salts, plan.light
     vignette = plan.vignette * 2 * short**2 // (height**2 + width**2)
     (f, long), (coarse, wide) = plan.tooth
-    scene = SCENES[plan.family](plan.choices)
-
     d = max(1, short // 512)
-    row, column = np.mgrid[: height + d, : width + d].astype(np.int64)
-    x = ((2 * column + 1 - width) << 15) // short
-    y = ((2 * row + 1 - height) << 15) // short
-    u, v = x, y
-    if order:
-        v, n = abs(y), order
-        while n > 1:
-            n = (n + 1) // 2
-            over = turn(u, v, -(n * HALF // order))[1]
-            du, dv = turn(0, -2 * np.maximum(over, 0), n * HALF // order)
-            u, v = u + du, v + dv
-    fields = np.broadcast_arrays(*scene(u, v))
-    relieved = fields[2]
-    p = (relieved[:-d, d:] - relieved[:-d, :-d]) * short // d
-    q = (relieved[d:, :-d] - relieved[:-d, :-d]) * short // d
-    tone, blend, _, glow, accent, x, y, row, column = (each[:-d, :-d] for each in (*fields, x, y, row, column))
+
+    def surface(row: Any, column: Any) -> Any:
+        x = ((2 * column + 1 - width) << 15) // short
+        y = ((2 * row + 1 - height) << 15) // short
+        return x, y, np.broadcast_arrays(*scene(*fold(x, y, plan.order)))
+
+    x, y, (tone, blend, here, glow, accent) = surface(row, column)
+    p = (surface(row, column + d)[2][2] - here) * short // d
+    q = (surface(row + d, column)[2][2] - here) * short // d
 
     i = (clip(tone, 0, ONE - 1) * 1024) >> 16
     t = clip(blend + (fbm(3 * x // 2, 3 * y // 2, salts[0], 2) >> 2))
@@ -386,9 +526,16 @@ def cover(cover_seed: bytes, height: int, width: int) -> npt.NDArray[np.uint8]:
     glint = np.maximum(shade - ONE // 8, 0)
     level = lab[0] + glow + mul(texture, plan.depth) + mul(mul(glint, glint), 4 * plan.gloss)
     level = level - mul(mul(x, x) + mul(y, y), vignette)
-    colours = to_srgb(clip(level, ONE // 12, 21 * ONE // 20), lab[1], lab[2])
+    return to_srgb(clip(level, ONE // 12, 21 * ONE // 20), lab[1], lab[2])
 
-    data = words(hkdf(plan.seed, "csfnns/2/cover/abstract/grain"), 2 * height * width)
-    lanes = data.view(np.uint8).reshape(height, width, 2, 4, 2).sum((2, 4), dtype=np.int64) - 510
-    grain = (lanes[..., :1] * plan.common + lanes[..., 1:] * plan.own) >> 8
-    return np.clip((np.stack(colours, -1) + grain + 8) // 16, 0, 255).astype(np.uint8)
+
+def fold(u: Any, v: Any, order: int) -> tuple[Any, Any]:
+    """Kaleidoscope."""
+    if order:
+        v, n = abs(v), order
+        while n > 1:
+            n = (n + 1) // 2
+            over = turn(u, v, -(n * HALF // order))[1]
+            du, dv = turn(0, -2 * np.maximum(over, 0), n * HALF // order)
+            u, v = u + du, v + dv
+    return u, v

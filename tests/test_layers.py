@@ -15,7 +15,7 @@ ROOT = Path(csfnns.__file__).parent
 # As docs/architecture.md draws it, upside down: who stands in a line may import what stands in the lines above it.
 ORDER = [
     {"errors", "stream"},
-    {"extras", "files", "process", "profile", "tensors"},
+    {"extras", "files", "kernels", "process", "profile", "tensors"},
     {"images", "keys", "registry"},
     {"coding", "covers", "decoders", "steganalysis"},
     {"address", "payloads", "search"},

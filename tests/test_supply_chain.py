@@ -178,4 +178,4 @@ def test_two_builds_of_the_wheel_are_the_same_bytes(tmp_path: Path) -> None:
         names = wheel.namelist()
     assert any(name.endswith("data/share/man/man1/csfnns.1") for name in names)
     has_compiler = any(shutil.which(name) for name in ("cc", "gcc", "clang"))
-    assert any(re.search(r"_viterbi\.(so|dll|dylib)$", name) for name in names) == has_compiler
+    assert any(re.search(r"_kernels\.(so|dll|dylib)$", name) for name in names) == has_compiler

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from csfnns.coding import arithmetic
 from csfnns.coding.arithmetic import TOTAL, decode, encode, joint
 from csfnns.errors import DamagedError
 from csfnns.stream import Seed
@@ -45,6 +46,23 @@ def test_bits_come_back_under_any_distributions(
     else:
         with pytest.raises(DamagedError):
             encode(distributions, choice, symbols, 8 * len(message))
+
+
+@pytest.mark.skipif(arithmetic._decoder() is None, reason="no C compiler built the kernel")
+@settings(deadline=None, max_examples=150)
+@given(some_distributions(), st.integers(0, 300), st.integers(0, 24), st.integers(0, 2**32), st.booleans())
+def test_the_kernel_finds_what_the_form_in_python_finds(
+    distributions: np.ndarray, length: int, size: int, seed: int, stop: bool
+) -> None:
+    choice = np.random.default_rng(seed).integers(0, len(distributions), length)
+    given = distributions, choice, dice(40, str(seed)), 8 * size
+    found, expected = decode(*given, stop=stop), arithmetic._decode_in_python(*given, stop=stop)
+    assert found.symbols.tolist() == expected.symbols.tolist()
+    assert found.determined == expected.determined
+    drawn = possible(distributions, choice, seed)
+    bounds = distributions[choice, drawn], distributions[choice, drawn + 1]
+    for most in (1, 5, length + 1):
+        assert arithmetic._encode_in_c(*bounds, most) == arithmetic._encode_in_python(*bounds, most)
 
 
 def possible(distributions: np.ndarray, choice: np.ndarray, seed: int) -> np.ndarray:

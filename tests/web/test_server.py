@@ -70,8 +70,11 @@ def test_a_picture_goes_through(me: Visitor, photo: bytes) -> None:
 def test_receivers_get_their_own_and_nobody_elses(me: Visitor) -> None:
     team = me.new_key("256x256", "bob", "carol")
     assert (team["role"], team["receivers"]) == ("sender", ["bob", "carol"])
+    job = {"kind": "hide", "key": team["id"], "payloads": {"bob": {"text": "for bob"}}}
+    for wrong in ({"payloads": {"eve": {"text": "x"}}}, {"payloads": {"": {"text": "x"}}}, {"method": "telepathy"}):
+        assert me.ask("/api/jobs", job | wrong).status == 400  # before it is a job
     payloads = {"bob": {"text": "for bob"}, "carol": {"text": "for carol"}}
-    last = me.run(kind="hide", key=team["id"], cover=None, payloads=payloads, format="webp")
+    last = me.run(**job | {"payloads": payloads, "format": "webp"})
     stego = me.upload(me.part(last, "stego").body)["id"]
     for name in payloads:
         text = me.ask(f"/api/keys/{team['id']}/file?receiver={name}").body.decode()

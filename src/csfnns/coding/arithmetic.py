@@ -8,18 +8,22 @@ steganography", IWDW 2003).
 A distribution is a row of cumulative frequencies 0 = c_0 ≤ c_1 ≤ … ≤ c_S = 2^30; symbol s has the integers
 c_s … c_{s+1}-1. Both ends agree on every machine because everything is computed in integers. The state is an interval
 [low, low + span) of a 96-bit window, with span in 2^64 … 2^96: probabilities are exact to 2^-34, and only the last one or
-two bits, which the symbols determine in part, are lost.
+two bits, which the symbols determine in part, are lost. Where C kernels were built, _arithmetic.c runs the loops.
 """
 
+import ctypes
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from csfnns.errors import DamagedError
+from csfnns.kernels import find_kernel
 
 I64 = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.integer[Any]]
@@ -64,8 +68,20 @@ def decode(distributions: I64, rows: Rows, stream: bytes, bits: int, *, stop: bo
     The first `bits` bits of the stream are the message; zeros follow its end. With `stop`, decoding ends as soon as the
     symbols determine the message. distributions (C, S + 1), rows (G,).
     """
-    tables = {i: _table(distributions[i].tolist()) for i in np.flatnonzero(np.bincount(rows)).tolist()}
+    kernel = _decoder()
+    if kernel is None:
+        return _decode_in_python(distributions, rows, stream, bits, stop=stop)
+    bounds, which = np.ascontiguousarray(distributions, np.int64), np.ascontiguousarray(rows, np.int64)
     words = _words(stream)
+    symbols, determined = np.empty(len(which), np.int64), ctypes.c_int()
+    about = len(which), words.ctypes.data, len(words), bits, stop, symbols.ctypes.data, ctypes.byref(determined)
+    count = kernel(bounds.ctypes.data, bounds.shape[1], which.ctypes.data, *about)
+    return Decoded(symbols[:count], bool(determined.value))
+
+
+def _decode_in_python(distributions: I64, rows: Rows, stream: bytes, bits: int, *, stop: bool) -> Decoded:
+    tables = {i: _table(distributions[i].tolist()) for i in np.flatnonzero(np.bincount(rows)).tolist()}
+    words = chain(_words(stream).tolist(), repeat(0))
     code, span = 0, 1 << _WINDOW
     for _ in range(_WINDOW // _WORD):
         code = code << _WORD | next(words)
@@ -106,9 +122,29 @@ def encode(distributions: I64, rows: Rows, symbols: I64, bits: int) -> bytes:
     starts, ends = distributions[rows, symbols], distributions[rows, symbols + 1]
     if np.any(starts == ends):
         raise DamagedError("The picture holds changes that no message makes.", _HINT)
+    most = bits // _WORD + 5  # words after which no carry reaches the message
+    words, low, span = (_encode_in_python if _encoder() is None else _encode_in_c)(starts, ends, most)
+    first = (_join(words) << _WINDOW) + low
+    length = _WORD * len(words) + _WINDOW
+    common = length - (first ^ (first + span - 1)).bit_length()
+    if common < bits:
+        raise DamagedError("The picture holds only a part of a message.", _HINT)
+    return (first >> (length - bits)).to_bytes(bits // 8, "big")
+
+
+def _encode_in_c(starts: I64, ends: I64, most: int) -> tuple[Sequence[int], int, int]:
+    words, state = np.empty(most, np.uint64), np.empty(4, np.uint64)
+    first, last = np.ascontiguousarray(starts), np.ascontiguousarray(ends)
+    pointers = words.ctypes.data, state.ctypes.data
+    count = _encoder()(first.ctypes.data, last.ctypes.data, len(first), most, *pointers)
+    low, low_rest, span, span_rest = state.tolist()
+    return words[:count].tolist(), low << 64 | low_rest, span << 64 | span_rest
+
+
+def _encode_in_python(starts: I64, ends: I64, most: int) -> tuple[Sequence[int], int, int]:
+    """Words, of which one can be 2^32: a carry into the one before; and what is left, low and span."""
     low, span = 0, 1 << _WINDOW
-    words: list[int] = []  # a word can be 2^32: a carry into the one before
-    enough = bits // _WORD + 4  # words after which no carry reaches the message
+    words: list[int] = []
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         step = span >> TOTAL_BITS
         low += start * step
@@ -117,14 +153,22 @@ def encode(distributions: I64, rows: Rows, symbols: I64, bits: int) -> bytes:
             words.append(low >> (_WINDOW - _WORD))
             low = (low & _REST) << _WORD
             span <<= _WORD
-            if len(words) > enough:
+            if len(words) == most:
                 break
-    first = (_join(words) << _WINDOW) + low
-    length = _WORD * len(words) + _WINDOW
-    common = length - (first ^ (first + span - 1)).bit_length()
-    if common < bits:
-        raise DamagedError("The picture holds only a part of a message.", _HINT)
-    return (first >> (length - bits)).to_bytes(bits // 8, "big")
+    return words, low, span
+
+
+@cache
+def _decoder() -> Any:
+    integer, pointer = ctypes.c_int64, ctypes.c_void_p
+    types = [pointer, integer, pointer, integer, pointer, integer, integer, ctypes.c_int, pointer, pointer]
+    return find_kernel("csfnns_decode", types, integer)
+
+
+@cache
+def _encoder() -> Any:
+    integer, pointer = ctypes.c_int64, ctypes.c_void_p
+    return find_kernel("csfnns_encode", [pointer, pointer, integer, integer, pointer, pointer], integer)
 
 
 def _table(distribution: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
@@ -134,11 +178,9 @@ def _table(distribution: Sequence[int]) -> tuple[list[int], list[int], list[int]
     return [distribution[s] for s in names], [*widths[:-1], 0], names
 
 
-def _words(stream: bytes) -> Iterator[int]:
-    """Words of 32 bits, big-endian, then zeros without end."""
-    yield from np.frombuffer(stream + bytes(-len(stream) % 4), ">u4").tolist()
-    while True:
-        yield 0
+def _words(stream: bytes) -> npt.NDArray[np.uint32]:
+    """Words of 32 bits, big-endian; the last is filled up with zeros."""
+    return np.frombuffer(stream + bytes(-len(stream) % 4), ">u4").astype(np.uint32)
 
 
 def _join(words: Sequence[int]) -> int:

@@ -3,8 +3,8 @@
 Each pixel is a function of the cover seed, the picture's size and the pixel's position, in integers:
 
     seed ─ choices ─ scene, palette, light ┐
-    position ─ kaleidoscope ─ scene ─ tone, height, glow ─ palette ─ relief light ─ sRGB ┐
-    seed ─ ChaCha20 stream ─ grain ──────────────────────────────────────────────────── + ─ picture
+    position ─ kaleidoscope ─ scene ─ tone, height, glow ─ palette ─ relief light ─ sRGB ─ exposure ┐
+    seed ─ ChaCha20 stream ─ grain ─────────────────────────────────────────────────────────────── + ─ picture
 
 The forms come from hashed lattices, which are fast but not a cipher. The grain is read from the seed's stream itself:
 even an attacker who guesses every form does not know any pixel's grain.
@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from csfnns.covers._noise import HALF, ONE, Dice, Field, clip, fbm, lerp, mul, noise, root, turn
 from csfnns.covers._palette import CODE, SHADES, grow, to_srgb
-from csfnns.covers._scenes import FOLDING, SCENES, Surface
+from csfnns.covers._scenes import FLAT, SCENES, Surface
 from csfnns.errors import UsageError
 from csfnns.images.io import Picture
 from csfnns.profile import GRID, Profile
-from csfnns.stream import Seed
+from csfnns.stream import Seed, Stream
 
 _TILE = 128  # side of what is painted at once; no pixel depends on it
+_METER = 48  # rows and columns of pixels whose levels set the exposure
 _EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
 
 
@@ -60,11 +61,12 @@ class _Painter:
 
     def __init__(self, seed: Seed, height: int, width: int) -> None:
         self.height, self.width = height, width
-        self._stream = seed.derive("csfnns/2/cover/abstract/grain").stream()
+        self._grain_seed = seed.derive("csfnns/2/cover/abstract/grain")
+        self._stream = self._grain_seed.stream()
         self.short = min(height, width)
         self.reach = max(1, self.short // 512)  # pixels between the heights whose difference is a slope
         dice = Dice(seed)
-        family = SCENES[dice.below(len(SCENES))]
+        self.family = list(SCENES)[dice.below(len(SCENES))]
         self.palette = grow(dice)
         self.salts = [dice.salt() for _ in range(4)]
         self.elevation = dice.between(0.55, 0.8)
@@ -76,35 +78,59 @@ class _Painter:
         self.tooth = [(ONE * 16 // (36 + dice.below(40)), 1 + dice.below(6)) for _ in range(2)]
         self.tooth_depth = dice.between(0.012, 0.022)
         self.grain_gains = 60 + dice.below(36), 36 + dice.below(24)
-        self.order = 3 + dice.below(6) if dice.below(9) == 0 and family in FOLDING else 0
-        self.scene = family(dice)
+        self.order = 3 + dice.below(6) if dice.below(9) == 0 and self.family not in FLAT else 0
+        clipped = dice.below(64) ** 3 >> 12, dice.below(64) ** 3 >> 12
+        self.scene = SCENES[self.family](dice)
+        self.black, self.white = self._meter(*clipped)
 
     def grain(self, rows: int) -> npt.NDArray[np.int16]:
-        """Grain of the next rows, (rows, width, 4): common, red, green, blue; sums of 4 bytes less their mean."""
-        words = self._stream.words(2 * rows * self.width)
-        pairs = (words & _EVEN_BYTES) + ((words >> np.uint64(8)) & _EVEN_BYTES)
-        sums = pairs[0::2] + pairs[1::2]
-        lanes = sums[:, None] >> np.array([0, 16, 32, 48], np.uint64)
-        return lanes.astype(np.int16).reshape(rows, self.width, 4) - np.int16(510)
+        """Grain of the next rows, (rows, width, 4): see `_grain`."""
+        return _grain(self._stream, rows, self.width)
 
     def tile(self, top: int, left: int, grain: npt.NDArray[np.int16]) -> Picture:
         """Pixels from row `top` and column `left` on, of the grain's height and width."""
         d, (height, width) = self.reach, grain.shape[:2]
         py, px = np.mgrid[top : top + height + d, left : left + width + d]
-        x = ((2 * px + 1 - self.width) << 15) // self.short
-        y = ((2 * py + 1 - self.height) << 15) // self.short
+        x, y = self._place(py, px)
         surface = self.scene(*self._fold(x, y))
-        shade = self._shade(surface.height)
+        relief = np.broadcast_to(surface.height, x.shape)
+        shade = self._shade(relief[:-d, :-d], relief[:-d, d:], relief[d:, :-d])
         inner = Surface(*(np.broadcast_to(v, x.shape)[:-d, :-d] for v in surface))
         x, y, px, py = (v[:-d, :-d] for v in (x, y, px, py))
+        return self._expose(self._codes(inner, shade, x, y, px, py), grain)
 
-        lightness, a, b = self._colour(inner, x, y)
+    def _meter(self, dark: int, bright: int) -> tuple[int, int]:
+        """Levels in sixteenths that become black and white, so that about so many of the metered ones lie beyond."""
+        d = self.reach
+        row, column = ((2 * np.arange(_METER) + 1) * side // (2 * _METER) for side in (self.height, self.width))
+        py, px = np.meshgrid(row, column, indexing="ij")
+        py, px = np.stack([py, py, py + d]), np.stack([px, px + d, px])
+        x, y = self._place(py, px)
+        surface = self.scene(*self._fold(x, y))
+        shade = self._shade(*np.broadcast_to(surface.height, x.shape))
+        inner = Surface(*(np.broadcast_to(v, x.shape)[0] for v in surface))
+        codes = self._codes(inner, shade, x[0], y[0], px[0], py[0])
+        specks = self._specks(_grain(self._grain_seed.stream(), _METER, _METER))
+        levels = np.sort(np.concatenate([code + speck for code, speck in zip(codes, specks, strict=True)], axis=None))
+        black = min(int(levels[dark]), 72 * CODE) if dark else 0
+        white = max(int(levels[-1 - bright]), 184 * CODE) if bright else 255 * CODE
+        return black, white
+
+    def _place(self, py: Field, px: Field) -> tuple[Field, Field]:
+        """Points of the plane of pixels, also of those beyond the edge."""
+        return ((2 * px + 1 - self.width) << 15) // self.short, ((2 * py + 1 - self.height) << 15) // self.short
+
+    def _codes(
+        self, surface: Surface, shade: Field, x: Field, y: Field, px: Field, py: Field
+    ) -> tuple[Field, Field, Field]:
+        """Levels of the three colours in sixteenths, before exposure and grain."""
+        lightness, a, b = self._colour(surface, x, y)
         gain, glint = ONE + shade, np.maximum(shade - ONE // 8, 0)
         # Scaling light by k^3 scales all of OKLab by k, so shading multiplies all three.
         lightness, a, b = mul(lightness, gain), mul(a, gain), mul(b, gain) + (shade >> 6)
-        lightness = lightness + inner.light + self._texture(px, py)
+        lightness = lightness + surface.light + self._texture(px, py)
         lightness = lightness - mul(mul(x, x) + mul(y, y), self.vignette) + mul(mul(glint, glint), self.gloss * 4)
-        return self._expose(to_srgb(clip(lightness, ONE // 12, ONE * 21 // 20), a, b), grain)
+        return to_srgb(clip(lightness, ONE // 12, ONE * 21 // 20), a, b)
 
     def _fold(self, x: Field, y: Field) -> tuple[Field, Field]:
         """Kaleidoscope: reflect the plane into one sector of 1 / (2 order) turns."""
@@ -119,10 +145,8 @@ class _Painter:
             x, y = x + nx, y + ny
         return x, y
 
-    def _shade(self, height: Field) -> Field:
+    def _shade(self, here: Field, right: Field, below: Field) -> Field:
         """Lambert's law for the relief's slopes, less what level ground shows, times its strength."""
-        d = self.reach
-        here, right, below = height[:-d, :-d], height[:-d, d:], height[d:, :-d]
         slope_x = (right - here) * self.short // self.reach
         slope_y = (below - here) * self.short // self.reach
         facing = (self.elevation << 16) - slope_x * self.light[0] - slope_y * self.light[1]
@@ -147,10 +171,27 @@ class _Painter:
         return np.asarray(mul(across + down, self.tooth_depth))
 
     def _expose(self, codes: tuple[Field, Field, Field], grain: npt.NDArray[np.int16]) -> Picture:
-        """Add the grain, partly common to the three colours, and round to grey levels."""
-        common, own = self.grain_gains
+        """Stretch from the black to the white point, add grain, partly common to the colours, and round to levels.
+
+        What lies beyond the points is clipped, as in a photograph: in whole areas, each colour by itself, without grain.
+        """
+        gain = (255 * CODE << 16) // (self.white - self.black)
         channels = []
-        for k, code in enumerate(codes):
-            speck = (grain[..., 0] * np.int64(common) + grain[..., k + 1] * np.int64(own)) >> 8
-            channels.append(clip((code + speck + CODE // 2) // CODE, 0, 255).astype(np.uint8))
+        for code, speck in zip(codes, self._specks(grain), strict=True):
+            level = (mul(code - self.black, gain) + speck + CODE // 2) // CODE
+            channels.append(clip(level, 0, 255).astype(np.uint8))
         return np.stack(channels, axis=-1)
+
+    def _specks(self, grain: npt.NDArray[np.int16]) -> list[Field]:
+        """Grain of red, green and blue in sixteenths."""
+        common, own = self.grain_gains
+        return [(grain[..., 0] * np.int64(common) + grain[..., k] * np.int64(own)) >> 8 for k in (1, 2, 3)]
+
+
+def _grain(stream: Stream, rows: int, width: int) -> npt.NDArray[np.int16]:
+    """Grain (rows, width, 4): common, red, green, blue; sums of 4 bytes less their mean."""
+    words = stream.words(2 * rows * width)
+    pairs = (words & _EVEN_BYTES) + ((words >> np.uint64(8)) & _EVEN_BYTES)
+    sums = pairs[0::2] + pairs[1::2]
+    lanes = sums[:, None] >> np.array([0, 16, 32, 48], np.uint64)
+    return lanes.astype(np.int16).reshape(rows, width, 4) - np.int16(510)

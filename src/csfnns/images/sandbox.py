@@ -65,7 +65,7 @@ def check_stego(kind: str | None, name: str) -> None:
         reason = f"{name} is an iPhone picture (HEIC)."
         raise PictureError(reason, "A stego never is one: ask for the file as it was written.")
     if kind is not None and kind != "JXL" and kind not in STEGO_FORMATS:
-        reason = f"{name} is a {kind} picture, and a stego never is one."
+        reason = f"{name} is {'an' if kind[0] in 'AI' else 'a'} {kind} picture, and a stego never is one."
         raise PictureError(reason, "Ask for the file as it was written: a .png, .webp or .jpg.")
 
 

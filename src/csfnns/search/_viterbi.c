@@ -2,14 +2,9 @@
 
    All arithmetic is on integers of 16 bits, in plain loops that compilers turn into SIMD. */
 
-#include <stdint.h>
 #include <string.h>
 
-#if defined(_WIN32)
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT __attribute__((visibility("default")))
-#endif
+#include "../_kernels.h"
 
 /* One build for every x86-64 processor: the loader picks the widest SIMD that the machine has. */
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12

@@ -12,7 +12,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
-from importlib.resources import files
 from itertools import pairwise
 from threading import local
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +21,7 @@ import numpy.typing as npt
 
 from csfnns.decoders.trellis import FRACTION, I16, LARGEST, SCALE, Level, TrellisDecoder
 from csfnns.errors import Cancelled
+from csfnns.kernels import find_kernel
 from csfnns.process import cores
 from csfnns.search import Progress
 
@@ -140,17 +140,7 @@ def default_form() -> Form:
 
 @cache
 def _kernel() -> Any:
-    for name in ("_viterbi.so", "_viterbi.dll", "_viterbi.dylib"):
-        path = files("csfnns.search") / name
-        if path.is_file():
-            try:
-                kernel = ctypes.CDLL(str(path)).csfnns_search_piece
-            except (OSError, AttributeError):  # built for another machine
-                continue
-            kernel.argtypes = [ctypes.c_int] * 5 + [ctypes.c_void_p] * 11
-            kernel.restype = None
-            return kernel
-    return None
+    return find_kernel("csfnns_search_piece", [ctypes.c_int] * 5 + [ctypes.c_void_p] * 11)
 
 
 Job = Callable[[], tuple[int, int, I8]]

@@ -388,13 +388,14 @@ class Server:
             return _error(429, error_content("Busy", waiting, "Wait until one has ended, or cancel one."))
 
     def _hide(self, content: dict[str, Any]) -> "Callable[[Progress], Any]":
-        from csfnns.web.hide import Wishes, run_hide
+        from csfnns.web.hide import Wishes, method_of, run_hide
 
         key = self.keys.get(content.get("key")).key
         given = content.get("payloads")
         if not isinstance(given, dict) or not given or not all(isinstance(each, dict) for each in given.values()):
             raise UsageError("There is nothing to hide.", "Choose a file, or write a text.")
         payloads = {str(name): self._payload(each) for name, each in given.items()}
+        key.route([name for name in payloads if name])
         cover = None if content.get("cover") is None else self.store.get("cover", content["cover"])
         settings = content.get("settings") or {}
         if not isinstance(settings, dict):
@@ -408,6 +409,7 @@ class Server:
             _number(content, "resize", None),
             content.get("dated", True) is not False,
         )
+        method_of(key, wishes)
         source = self._covers_of(key)
         return lambda progress: run_hide(payloads, key, cover, wishes, source, progress)
 

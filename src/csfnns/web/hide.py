@@ -62,7 +62,7 @@ def run_hide(
         payloads[""] if list(payloads) == [""] else payloads,
         key,
         format=wishes.format,  # type: ignore[arg-type]
-        method=_method(key, wishes),
+        method=method_of(key, wishes),
         resize=wishes.resize,
         dated=wishes.dated,
         covers=None if cover is not None else covers,
@@ -143,7 +143,7 @@ def describe_upload(data: bytes) -> dict[str, Any]:
     return {"kind": "picture", "width": width, "height": height}
 
 
-def _method(key: Key, wishes: Wishes) -> Any:
+def method_of(key: Key, wishes: Wishes) -> Any:
     """Method with its settings, or None to let the package choose. Raises UsageError."""
     settings = {name: _checked(name, value) for name, value in (wishes.settings or {}).items() if value is not None}
     name = wishes.method
