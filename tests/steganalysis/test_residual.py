@@ -31,7 +31,7 @@ def test_plain_noise_has_the_variance_and_the_correlations_of_the_filter() -> No
     assert means[3:] == pytest.approx(2 * 36 * (16 + 1 / 12), rel=0.12)
     assert (np.diff(features[:, :5]) > 0).all()
     expected = [-2 / 3, -2 / 3, 4 / 9, 1 / 6, 1 / 6]  # of the rows 1 -2 1 with themselves, less the blocks' edges
-    assert features[:, 10:] == pytest.approx(np.tile(expected, (6, 1)), abs=0.03)
+    assert features[:, 10:] == pytest.approx(np.tile(expected, (6, 1)), abs=0.05)
 
 
 def test_an_ensemble_sees_stronger_and_correlated_grain_and_nothing_else(scene: Scene) -> None:

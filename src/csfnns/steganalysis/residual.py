@@ -39,8 +39,8 @@ def residual_features(picture: Picture) -> F64:
     variances = [_means(each * each) for each in residuals]
     found: list[F64] = []
     for i, (residual, variance) in enumerate(zip(residuals, variances, strict=True)):
-        # The smoothness is read in another plane, so that the choice of blocks does not follow this one's noise.
-        other = np.argsort(variances[(i + 1) % 3], axis=None, kind="stable")
+        # The smoothness is read in a colour that is not in the plane, so that the choice of blocks does not follow this one's noise.
+        other = np.argsort(variances[(i + 2) % 3], axis=None, kind="stable")
         ordered = variance.reshape(-1)[other]
         chosen = [ordered[: max(int(share * ordered.size), 1)].mean() for share in _QUANTILES]
         smooth = np.zeros(variance.size, bool)
