@@ -422,7 +422,7 @@ MATERIALS = {
         covers="abstract",
         side=256,
         secret=128,
-        most=300,
+        most=200,
     ),
     "informed-matching": Material(
         "LSB matching, 20 % changed, covers of abstract",
@@ -433,7 +433,7 @@ MATERIALS = {
         side=256,
         secret=128,
         control=True,
-        most=300,
+        most=200,
     ),
 }
 
