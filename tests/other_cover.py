@@ -411,7 +411,7 @@ class Palette:
         return [lightness, mul(chroma, cosine(hue)), mul(chroma, sine(hue))]
 
 
-def to_srgb(lightness: Any, a: Any, b: Any) -> list[Any]:
+def to_srgb(lightness: Any, a: Any, b: Any, low: int, high: int) -> list[Any]:
     def cube(v: Any) -> Any:
         return (((v * v) >> 16) * v) >> 16
 
@@ -423,7 +423,7 @@ def to_srgb(lightness: Any, a: Any, b: Any) -> list[Any]:
     for i, j, k in rows:
         v = clip((i * one + j * two + k * three) >> 18, -4096, 32767)
         code = np.where(v < 0, v * 1317840 // 409600, np.searchsorted(known_codes(), v, side="left"))
-        result.append(3872 - bend(3872 - (208 + bend(code - 208))))
+        result.append(high - bend(high - (low + bend(code - low))))
     return result
 
 
@@ -461,7 +461,7 @@ class Plan:
         self.tooth = [(16 * ONE // (36 + c.below(40)), 1 + c.below(6)) for _ in range(2)]
         self.depth, self.common, self.own = c.between(0.012, 0.022), 60 + c.below(36), 36 + c.below(24)
         self.order = 3 + c.below(6) if c.below(9) == 0 and self.family not in FLAT else 0
-        self.dark, self.bright = c.below(64) ** 3 >> 12, c.below(64) ** 3 >> 12
+        self.dark, self.bright = c.below(64) ** 3 >> 13, c.below(64) ** 3 >> 13
 
 
 def family_of(cover_seed: bytes) -> str:
@@ -480,20 +480,17 @@ def cover(cover_seed: bytes, height: int, width: int) -> npt.NDArray[np.uint8]:
     metered = np.stack(
         np.broadcast_arrays(*levels(plan, scene, height, width, *np.meshgrid(*places, indexing="ij"))), -1
     )
-    values = np.sort(metered + grain_of(plan, 48, 48), axis=None)
-    black = min(int(values[plan.dark]), 1152) if plan.dark else 0
-    white = max(int(values[6911 - plan.bright]), 2944) if plan.bright else 4080
+    values = np.sort(metered, axis=None)
+    black = min(int(values[plan.dark]), int(values[345]) - 80, 1152) if plan.dark else 0
+    white = max(int(values[6911 - plan.bright]), int(values[6566]) + 80, 2944) if plan.bright else 4080
 
     row, column = np.mgrid[:height, :width].astype(np.int64)
     code = np.stack(levels(plan, scene, height, width, row, column), -1)
     code = ((code - black) * ((4080 << 16) // (white - black))) >> 16
-    return np.clip((code + grain_of(plan, height, width) + 8) // 16, 0, 255).astype(np.uint8)
-
-
-def grain_of(plan: Plan, height: int, width: int) -> Any:
     data = words(hkdf(plan.seed, "csfnns/2/cover/abstract/grain"), 2 * height * width)
     lanes = data.view(np.uint8).reshape(height, width, 2, 4, 2).sum((2, 4), dtype=np.int64) - 510
-    return (lanes[..., :1] * plan.common + lanes[..., 1:] * plan.own) >> 8
+    grain = (lanes[..., :1] * plan.common + lanes[..., 1:] * plan.own) >> 8
+    return np.clip((code + grain + 8) // 16, 0, 255).astype(np.uint8)
 
 
 def levels(plan: Plan, scene: Any, height: int, width: int, row: Any, column: Any) -> list[Any]:
@@ -526,7 +523,8 @@ def levels(plan: Plan, scene: Any, height: int, width: int, row: Any, column: An
     glint = np.maximum(shade - ONE // 8, 0)
     level = lab[0] + glow + mul(texture, plan.depth) + mul(mul(glint, glint), 4 * plan.gloss)
     level = level - mul(mul(x, x) + mul(y, y), vignette)
-    return to_srgb(clip(level, ONE // 12, 21 * ONE // 20), lab[1], lab[2])
+    low, high = -512 if plan.dark else 208, 4592 if plan.bright else 3872
+    return to_srgb(clip(level, ONE // 12, 21 * ONE // 20), lab[1], lab[2], low, high)
 
 
 def fold(u: Any, v: Any, order: int) -> tuple[Any, Any]:

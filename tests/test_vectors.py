@@ -209,9 +209,7 @@ def covers() -> dict[str, Any]:
                 "pixels": cover[0, :2].tolist(),
                 "sha256": digest,
             }
-        if len({each for each in found if "," not in each}) == len(other_cover.FAMILIES) and any(
-            "," in each for each in found
-        ):
+        if {*other_cover.FAMILIES} < {*found}:
             break
     return found
 

@@ -12,6 +12,7 @@ from csfnns.covers._noise import ONE, Dice, Field, cosine, mul, sine
 
 SHADES = 1024  # entries of a ramp
 CODE = 16  # steps of one grey level in what `to_srgb` returns
+MARGIN = 13 * CODE  # between black or white and the levels of a picture that spares them
 
 # Hues in degrees of the OKLab circle: dark end, middle, light end, counterpoint; chroma in thousandths.
 _MOODS = (
@@ -81,15 +82,17 @@ def _turned(start: int, end: int) -> int:
     return (end - start + ONE // 2) % ONE - ONE // 2
 
 
-def to_srgb(lightness: Field, a: Field, b: Field) -> tuple[Field, Field, Field]:
-    """OKLab to sRGB in 1/16 grey levels, kept inside 13…242 by a soft toe and shoulder.
+def to_srgb(
+    lightness: Field, a: Field, b: Field, low: int = MARGIN, high: int = 255 * CODE - MARGIN
+) -> tuple[Field, Field, Field]:
+    """OKLab to sRGB in 1/16 grey levels, kept inside low…high (also in 1/16 levels) by a soft toe and shoulder.
 
     The matrices are Ottosson's, rounded to 16 bits.
     """
     long = _cube(lightness + ((25974 * a + 14143 * b) >> 16))
     medium = _cube(lightness - ((6918 * a + 4185 * b) >> 16))
     short = _cube(lightness - ((5864 * a + 84639 * b) >> 16))
-    table = _tone_table()
+    table = _tone_table(low, high)
     return (
         _encode(table, 267173 * long - 216774 * medium + 15137 * short),
         _encode(table, -83128 * long + 171033 * medium - 22369 * short),
@@ -110,18 +113,21 @@ def _encode(table: Field, light: Field) -> Field:
     return table[np.minimum(np.maximum(index, 0), _UNDER + _OVER - 1)]
 
 
-@lru_cache(maxsize=1)
-def _tone_table() -> Field:
+@lru_cache(maxsize=4)
+def _tone_table(low: int, high: int) -> Field:
     """SRGB code in 1/CODE grey levels for linear light from -_UNDER to _OVER in 2^-14, softly limited."""
+    softness = 14 * CODE
+    return np.asarray(high - _softened(high - low - _softened(_codes() - low, softness), softness), np.int64)
+
+
+@lru_cache(maxsize=1)
+def _codes() -> Field:
+    """The same without limits."""
     codes = 2 * 255 * CODE  # up to code 510, far beyond white
     decode = np.array([_linear(c) for c in range(codes)], np.int64)
     light = np.arange(-_UNDER, _OVER)
     straight = np.where(light < 0, light * (255 * CODE * 323) // (25 << _LINEAR_BITS), 0)
-    code = np.where(light < 0, straight, np.searchsorted(decode, light))
-    margin, softness = 13 * CODE, 14 * CODE
-    code = margin + _softened(code - margin, softness)
-    top = 255 * CODE - margin
-    return np.asarray(top - _softened(top - code, softness), np.int64)
+    return np.where(light < 0, straight, np.searchsorted(decode, light))
 
 
 def _softened(v: Any, softness: int) -> Any:

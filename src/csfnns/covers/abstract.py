@@ -14,15 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from csfnns.covers._noise import HALF, ONE, Dice, Field, clip, fbm, lerp, mul, noise, root, turn
-from csfnns.covers._palette import CODE, SHADES, grow, to_srgb
+from csfnns.covers._palette import CODE, MARGIN, SHADES, grow, to_srgb
 from csfnns.covers._scenes import FLAT, SCENES, Surface
 from csfnns.errors import UsageError
 from csfnns.images.io import Picture
 from csfnns.profile import GRID, Profile
-from csfnns.stream import Seed, Stream
+from csfnns.stream import Seed
 
+_BEYOND = 32 * CODE  # how far levels of a picture that clips an end go beyond it, before exposure
 _TILE = 128  # side of what is painted at once; no pixel depends on it
 _METER = 48  # rows and columns of pixels whose levels set the exposure
+_CROWD = 3 * _METER**2 // 20
 _EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
 
 
@@ -61,8 +63,7 @@ class _Painter:
 
     def __init__(self, seed: Seed, height: int, width: int) -> None:
         self.height, self.width = height, width
-        self._grain_seed = seed.derive("csfnns/2/cover/abstract/grain")
-        self._stream = self._grain_seed.stream()
+        self._stream = seed.derive("csfnns/2/cover/abstract/grain").stream()
         self.short = min(height, width)
         self.reach = max(1, self.short // 512)  # pixels between the heights whose difference is a slope
         dice = Dice(seed)
@@ -79,13 +80,19 @@ class _Painter:
         self.tooth_depth = dice.between(0.012, 0.022)
         self.grain_gains = 60 + dice.below(36), 36 + dice.below(24)
         self.order = 3 + dice.below(6) if dice.below(9) == 0 and self.family not in FLAT else 0
-        clipped = dice.below(64) ** 3 >> 12, dice.below(64) ** 3 >> 12
+        dark, bright = (dice.below(64) ** 3 >> 13 for _ in range(2))
+        # Where an end is clipped, no toe or shoulder may crowd levels together there: whole areas shall be beyond it.
+        self.limits = -_BEYOND if dark else MARGIN, 255 * CODE + (_BEYOND if bright else -MARGIN)
         self.scene = SCENES[self.family](dice)
-        self.black, self.white = self._meter(*clipped)
+        self.black, self.white = self._meter(dark, bright)
 
     def grain(self, rows: int) -> npt.NDArray[np.int16]:
-        """Grain of the next rows, (rows, width, 4): see `_grain`."""
-        return _grain(self._stream, rows, self.width)
+        """Grain of the next rows, (rows, width, 4): common, red, green, blue; sums of 4 bytes less their mean."""
+        words = self._stream.words(2 * rows * self.width)
+        pairs = (words & _EVEN_BYTES) + ((words >> np.uint64(8)) & _EVEN_BYTES)
+        sums = pairs[0::2] + pairs[1::2]
+        lanes = sums[:, None] >> np.array([0, 16, 32, 48], np.uint64)
+        return lanes.astype(np.int16).reshape(rows, self.width, 4) - np.int16(510)
 
     def tile(self, top: int, left: int, grain: npt.NDArray[np.int16]) -> Picture:
         """Pixels from row `top` and column `left` on, of the grain's height and width."""
@@ -109,11 +116,10 @@ class _Painter:
         surface = self.scene(*self._fold(x, y))
         shade = self._shade(*np.broadcast_to(surface.height, x.shape))
         inner = Surface(*(np.broadcast_to(v, x.shape)[0] for v in surface))
-        codes = self._codes(inner, shade, x[0], y[0], px[0], py[0])
-        specks = self._specks(_grain(self._grain_seed.stream(), _METER, _METER))
-        levels = np.sort(np.concatenate([code + speck for code, speck in zip(codes, specks, strict=True)], axis=None))
-        black = min(int(levels[dark]), 72 * CODE) if dark else 0
-        white = max(int(levels[-1 - bright]), 184 * CODE) if bright else 255 * CODE
+        levels = np.sort(np.concatenate(self._codes(inner, shade, x[0], y[0], px[0], py[0]), axis=None))
+        # Five grey levels: where many levels crowd at an end, the grain would carry more of them across it.
+        black = min(int(levels[dark]), int(levels[_CROWD]) - 5 * CODE, 72 * CODE) if dark else 0
+        white = max(int(levels[~bright]), int(levels[~_CROWD]) + 5 * CODE, 184 * CODE) if bright else 255 * CODE
         return black, white
 
     def _place(self, py: Field, px: Field) -> tuple[Field, Field]:
@@ -130,7 +136,7 @@ class _Painter:
         lightness, a, b = mul(lightness, gain), mul(a, gain), mul(b, gain) + (shade >> 6)
         lightness = lightness + surface.light + self._texture(px, py)
         lightness = lightness - mul(mul(x, x) + mul(y, y), self.vignette) + mul(mul(glint, glint), self.gloss * 4)
-        return to_srgb(clip(lightness, ONE // 12, ONE * 21 // 20), a, b)
+        return to_srgb(clip(lightness, ONE // 12, ONE * 21 // 20), a, b, *self.limits)
 
     def _fold(self, x: Field, y: Field) -> tuple[Field, Field]:
         """Kaleidoscope: reflect the plane into one sector of 1 / (2 order) turns."""
@@ -173,25 +179,13 @@ class _Painter:
     def _expose(self, codes: tuple[Field, Field, Field], grain: npt.NDArray[np.int16]) -> Picture:
         """Stretch from the black to the white point, add grain, partly common to the colours, and round to levels.
 
-        What lies beyond the points is clipped, as in a photograph: in whole areas, each colour by itself, without grain.
+        What lies far beyond the points is clipped as in a photograph: in areas without grain, each colour by itself.
         """
+        common, own = self.grain_gains
         gain = (255 * CODE << 16) // (self.white - self.black)
         channels = []
-        for code, speck in zip(codes, self._specks(grain), strict=True):
+        for k, code in enumerate(codes):
+            speck = (grain[..., 0] * np.int64(common) + grain[..., k + 1] * np.int64(own)) >> 8
             level = (mul(code - self.black, gain) + speck + CODE // 2) // CODE
             channels.append(clip(level, 0, 255).astype(np.uint8))
         return np.stack(channels, axis=-1)
-
-    def _specks(self, grain: npt.NDArray[np.int16]) -> list[Field]:
-        """Grain of red, green and blue in sixteenths."""
-        common, own = self.grain_gains
-        return [(grain[..., 0] * np.int64(common) + grain[..., k] * np.int64(own)) >> 8 for k in (1, 2, 3)]
-
-
-def _grain(stream: Stream, rows: int, width: int) -> npt.NDArray[np.int16]:
-    """Grain (rows, width, 4): common, red, green, blue; sums of 4 bytes less their mean."""
-    words = stream.words(2 * rows * width)
-    pairs = (words & _EVEN_BYTES) + ((words >> np.uint64(8)) & _EVEN_BYTES)
-    sums = pairs[0::2] + pairs[1::2]
-    lanes = sums[:, None] >> np.array([0, 16, 32, 48], np.uint64)
-    return lanes.astype(np.int16).reshape(rows, width, 4) - np.int16(510)
