@@ -187,7 +187,7 @@ def _share(row: Data) -> str:
     return f"AUC {low:.3f}…{high:.3f}"
 
 
-for _name in ("spam", "networks", "cost-map", "paper"):
+for _name in ("networks", "cost-map", "paper"):
     TABLES[f"detection-{_name}"] = Table(
         f"detection/{_name}",
         ["detector", "stegos", "pairs", "size", "stego, dB", "levels changed, %", "right, %", "AUC"],
@@ -195,52 +195,44 @@ for _name in ("spam", "networks", "cost-map", "paper"):
     )
 
 
-# Tables of results/detection/evidence.json: a row a material, a column a detector.
+# Tables of the evidence of benchmarks/detection.py: a row a material, a column a detector.
 _TRAINED = {"spam": "SPAM", "srm": "SRM", "residual": "residuals"}
 
 
-def _seen(table: str, columns: Mapping[str, Cell]) -> Callable[[Data | None], list[Row]]:
-    """Rows of the materials of one table, with these columns and the accuracy of each trained detector."""
+def _seen(table: str, columns: Mapping[str, Cell], detectors: Sequence[str]) -> Callable[[Data | None], list[Row]]:
+    """Rows of the materials of one table, with these columns and the accuracy of each detector."""
 
     def rows(data: Data | None) -> list[Row]:
         if data is None:
-            return [[NOT_RUN, *[""] * (len(columns) + len(_TRAINED))]]
-        every = [row for row in data["rows"] if table in (row["table"], row["material"]) or _is_usual(table, row)]
+            return [[NOT_RUN, *[""] * (len(columns) + len(detectors))]]
+        usual = "standard" if table == "flaws" else ""  # for comparison
         found: dict[str, dict[str, Data]] = {}
-        for row in sorted(every, key=lambda row: row["bpp"] if table == "payload" else 0):
+        for row in (row for row in data["rows"] if row["table"] == table or row["material"] == usual):
             found.setdefault(row["material"], {})[row["detector"]] = row
-        return [
-            [
-                _label(first := next(iter(of.values()))),
-                *(cell(first) for cell in columns.values()),
-                *(_share(of[name]) if name in of else "" for name in _TRAINED),
-            ]
-            for of in found.values()
-        ]
+        table_rows: list[Row] = []
+        for of in found.values():
+            first = next(iter(of.values()))
+            shares = [_share(of[name]) if name in of else "" for name in detectors]
+            table_rows.append([_label(first), *(cell(first) for cell in columns.values()), *shares])
+        return table_rows + (_crossed(data, len(columns), detectors) if table == "payload" else [])
 
     return rows
 
 
-def _is_usual(table: str, row: Data) -> bool:
-    """Whether a row of `standard` belongs into another table, for comparison."""
-    return table in ("payload", "flaws") and row["material"] == "standard"
+def _crossed(data: Data, columns: int, detectors: Sequence[str]) -> list[Row]:
+    """Rows with the payload at which each detector crosses each level."""
+    levels: dict[float, dict[str, str]] = {}
+    for each in data["crossings"]:
+        sign = "" if each["side"] == "=" else f"{each['side']} "
+        levels.setdefault(each["level"], {})[each["detector"]] = f"{sign}{each['bpp']:.1f} bits a pixel"
+    return [
+        [f"*crosses {100 * level:.0f} % at*", *[""] * columns, *(at.get(name, "") for name in detectors)]
+        for level, at in levels.items()
+    ]
 
 
 def _label(row: Data) -> str:
     return str(row["what"]) + (" (control)" if row.get("control") else "")
-
-
-def _payload(data: Data | None) -> list[Row]:
-    """Rows by payload, then where each detector crosses each level."""
-    rows = _seen("payload", _CURVE)(data)
-    levels: dict[float, dict[str, str]] = {}
-    for each in data["crossings"] if data else ():
-        sign = "" if each["side"] == "=" else f"{each['side']} "
-        levels.setdefault(each["level"], {})[each["detector"]] = f"{sign}{each['bpp']:.1f} bits a pixel"
-    blank = [""] * len(_CURVE)
-    for level, at in levels.items():
-        rows.append([f"*crosses {100 * level:.0f} % at*", *blank, *(at.get(name, "") for name in _TRAINED)])
-    return rows
 
 
 def _pooled(data: Data | None) -> list[Row]:
@@ -255,26 +247,31 @@ def _pooled(data: Data | None) -> list[Row]:
             *(f"{_share(each)}; {_number(each['auc'], 3)}" for each in row["pooled"]),
         ]
         for row in data["rows"]
-        if "pooled" in row and row["detector"] != "residual"
+        if "pooled" in row
     ]
 
 
-_PAIRS: dict[str, Cell] = {"pairs": lambda row: str(row["pairs"])}
-_KEPT: dict[str, Cell] = {
+_MADE: dict[str, Cell] = {
+    "pairs": lambda row: str(row["pairs"]),
     "stego, dB": lambda row: _number(row["stego_psnr"]["mean"], 1),
     "levels changed, %": lambda row: _number(100 * row["changed"], 1),
 }
 _CURVE: dict[str, Cell] = {
     "bits a pixel": _plain("bpp", 1),
-    **_PAIRS,
     "recovered, dB": lambda row: _number((row["recovered"] or {}).get("mean"), 1),
-    **_KEPT,
+    **_MADE,
 }
-_RIGHT = [f"{name}: right, %" for name in _TRAINED.values()]
-for _name, _columns in {"main": _PAIRS | _KEPT, "flaws": _PAIRS | _KEPT, "informed": _PAIRS | _KEPT}.items():
-    _head = ["stegos", *_columns, *_RIGHT]
-    TABLES[f"evidence-{_name}"] = Table("detection/evidence", _head, _seen(_name, _columns))
-TABLES["evidence-payload"] = Table("detection/evidence", ["stegos", *_CURVE, *_RIGHT], _payload)
+for _name, _source, _columns, _detectors in (
+    ("main", "evidence", _MADE, ("spam", "srm", "residual")),
+    ("payload", "evidence", _CURVE, ("spam", "srm", "residual")),
+    ("flaws", "flaws", _MADE, ("spam", "residual")),
+    ("informed", "informed", _MADE, ("spam", "srm", "residual")),
+):
+    TABLES[f"evidence-{_name}"] = Table(
+        f"detection/{_source}",
+        ["stegos", *_columns, *(f"{_TRAINED[each]}: right, %" for each in _detectors)],
+        _seen(_name, _columns, _detectors),
+    )
 TABLES["evidence-pooled"] = Table(
     "detection/evidence",
     ["stegos", "pairs", "detector", "1 picture: right, %; AUC", "4 pictures", "16 pictures"],
@@ -306,7 +303,9 @@ class Listing:
 TABLES["runs"] = Listing(
     {
         "core": ("core", "the tables above"),
-        "detection/spam": ("detection", "what SPAM and StegExpose find ([below](#detectors))"),
+        "detection/evidence": ("detection", "what SPAM, SRM and residuals find ([below](#detectors))"),
+        "detection/flaws": ("detection", "the smallest flaws that they would have seen"),
+        "detection/informed": ("detection", "what somebody finds who knows the generator"),
         "detection/networks": ("detection", "what networks trained from scratch find"),
         "address": (
             "address",
