@@ -435,7 +435,7 @@ MATERIALS = {
         most=200,
     ),
     **{
-        f"informed-matching-{rate}": Material(
+        name: Material(
             f"LSB matching, {rate} % changed, covers of abstract",
             by_matching,
             {"share": rate / 100},
@@ -446,7 +446,7 @@ MATERIALS = {
             control=True,
             most=200,
         )
-        for rate in (20, 40)
+        for name, rate in (("informed-matching", 20), ("informed-matching-40", 40))
     },
 }
 
