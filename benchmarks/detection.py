@@ -647,16 +647,19 @@ class Run:
         """Bars that do not hold, and detectors whose scores mean nothing because they find no control."""
         found = list[str]()
         known = {(row["material"], row["detector"]): row for row in rows if "accuracy" in row}
-        best = dict.fromkeys(DETECTORS, 0.0)
-        for row in (row for row in known.values() if row["control"] and row["table"] == "main"):
-            best[row["detector"]] = max(best[row["detector"]], row["accuracy"])
+        best: dict[tuple[str, str], float] = {}
+        for row in (row for row in known.values() if row["control"]):
+            key = row["table"], row["detector"]
+            best[key] = max(best.get(key, 0.0), row["accuracy"])
         for row in (row for row in rows if row["material"] == "standard" and row["detector"] in BARS):
             name = row["detector"]
             value = row.get("accuracy", row["auc"])
             if value > BARS[name]:
                 found.append(f"{name} finds standard with {value:.3f}, above {BARS[name]}")
-            if name != "stegexpose" and best[name] < CONTROL:
-                found.append(f"{name} finds no control: its scores of standard mean nothing")
+        for material in ("standard", "informed"):
+            for name in (detector for of, detector in known if of == material):
+                if best.get((MATERIALS[material].table, name), 0.0) < CONTROL:
+                    found.append(f"{name} finds no control at {CONTROL}: its scores of {material} mean little")
         for material, bar in (("grain", GRAIN_BAR), ("informed", INFORMED_BAR)):
             for (name, detector), row in known.items():
                 if name == material and row["accuracy"] > bar:
