@@ -73,6 +73,7 @@ def test_detectors_are_listed(transcript: Transcript, run: Run) -> None:
         ...
         spam ... (needs --model)
         srm ... (needs --model)
+        residual ... (needs --model)
         dctr ... (needs --model)
         xunet network: a fixed filter, absolute values (Xu, Wu, Shi 2016)
         ...
