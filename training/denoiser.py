@@ -28,18 +28,15 @@ from torch import Tensor, nn
 from csfnns.images.denoise import BLOCKS, CHANNELS, network, noise_of
 from csfnns.images.io import Picture, fit, read_picture
 from csfnns.images.metrics import psnr
-from csfnns.payloads import make_codec
-from csfnns.profile import make_profile
-from csfnns.stream import SEED_BYTES, Seed
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("CSFNNS_DATA", ROOT.parent / "shared" / "data"))
-LAWS = ("paper", "spectral", "white")
-SHARES = (0.4, 0.4, 0.2)
-STRONGEST = {"paper": 0.4, "spectral": 0.5, "white": 0.08}
-WEAKEST = {"paper": 0.04, "spectral": 0.05, "white": 0.002}
+LAWS = ("paper", "white")
+SHARES = (0.75, 0.25)
+STRONGEST = {"paper": 0.8, "white": 0.08}
+WEAKEST = {"paper": 0.04, "white": 0.002}
 """Deviation of the noise at the decoder's output (paper: before its Sigmoid), drawn log-uniformly in between."""
-CHECKS = (("paper", 0.18), ("spectral", 0.17), ("spectral", 0.33), ("white", 0.002))
+CHECKS = (("paper", 0.18), ("paper", 0.33), ("white", 0.002))
 FLOOR = 10**-4.8
 """Noise below 48 dB counts as that much, or errors on nearly clean pictures would outweigh all others."""
 DRAWN = 0.15
@@ -191,18 +188,10 @@ def _colour(random: Generator) -> tuple[int, ...]:
 
 
 def add_noise(clean: Picture, law: str, strength: float, random: Generator) -> Picture:
-    """What a receiver gets when his decoder's output is off by white noise of this deviation.
+    """What a receiver gets when their decoder's output is off by white noise of this deviation.
 
-    `paper`: before the Sigmoid, which takes it away from dark and light pixels. `spectral`: on the coefficients of the
-    spectral codec. `white`: on the pixels.
+    `paper`: before the Sigmoid, which takes it away from dark and light pixels. `white`: on the pixels.
     """
-    if law == "spectral":
-        codec = make_codec(make_profile("robust", width=4 * len(clean), height=4 * len(clean)), _SEED)
-        values = codec.encode(clean).values
-        output = values + strength * random.standard_normal(values.shape)
-        plain, noisy = (codec.decode(each.astype(np.float32)).grid for each in (values, output))
-        # The header takes the place of fine detail, which no denoiser can put back.
-        return np.clip(clean.astype(int) + noisy - plain, 0, 255).astype(np.uint8)
     pixels: npt.NDArray[Any] = clean / 255
     noise = strength * random.standard_normal(clean.shape)
     if law == "paper":
@@ -211,9 +200,6 @@ def add_noise(clean: Picture, law: str, strength: float, random: Generator) -> P
     else:
         pixels = pixels + noise
     return np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8)
-
-
-_SEED = Seed(bytes(SEED_BYTES))
 
 
 def draw_patches(
