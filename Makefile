@@ -45,7 +45,7 @@ lock: $(VENV)/.core
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist demo site
 
-$(VENV)/.core: pyproject.toml constraints.txt hatch_build.py src/csfnns/_kernels.h src/csfnns/coding/_arithmetic.c src/csfnns/search/_viterbi.c
+$(VENV)/.core: pyproject.toml constraints.txt hatch_build.py src/csfnns/_kernels.h src/csfnns/coding/_arithmetic.c src/csfnns/decoders/_trellis.c src/csfnns/search/_viterbi.c
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "csfnns needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
 	  echo "Name another: make PYTHON=/path/to/python3.13" >&2; exit 1; }

@@ -15,7 +15,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = Path("src/csfnns")
-SOURCES = [FOLDER / "coding" / "_arithmetic.c", FOLDER / "search" / "_viterbi.c"]
+SOURCES = [FOLDER / name for name in ("coding/_arithmetic.c", "decoders/_trellis.c", "search/_viterbi.c")]
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 FLAGS = {"win32": ["-shared", "-s", "-Wl,--no-insert-timestamp"], "darwin": ["-dynamiclib", "-Wl,-x"]}.get(
     sys.platform, ["-shared", "-fPIC", "-s"]

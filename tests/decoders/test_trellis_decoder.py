@@ -4,6 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from csfnns.decoders import trellis
 from csfnns.decoders.trellis import FRACTION, OCTAVE, PIECE, SCALE, Level, TrellisDecoder, water_level
 from csfnns.stream import Seed
 
@@ -42,9 +43,17 @@ def test_states_are_the_running_sum_that_forgets(coefficients: int, size: int, s
         assert level.states(part.astype(np.int8), states).tolist() == walked(level, part, states)
 
 
-def test_values_are_sums_of_table_entries() -> None:
-    decoder = grow()
-    delta = changes(decoder.size)
+@pytest.mark.parametrize(("coefficients", "size", "states"), [(1, 20, 4), (40, 700, 16), (500, 30_000, 1024)])
+@pytest.mark.parametrize("form", ["c", "numpy"])
+def test_values_are_sums_of_table_entries(
+    coefficients: int, size: int, states: int, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if form == "numpy":
+        monkeypatch.setattr(trellis, "_kernel", lambda: None)
+    elif trellis._kernel() is None:
+        pytest.skip("the C kernels were not built")
+    decoder = grow(coefficients, size, states)
+    delta = np.random.default_rng(1).integers(-128, 128, decoder.size).astype(np.int8)  # damage has any magnitude
     values = [0] * decoder.coefficients
     for level, part in decoder.parts(delta):
         for i, state in enumerate(walked(level, part, decoder.states)):

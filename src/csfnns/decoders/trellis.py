@@ -9,21 +9,24 @@ Its state is a keyed running sum of δ, and each coefficient reads a random tabl
 
 The sub-pixels of a level are cut into pieces, each begun from state 0, so that a search can treat them in parallel. A
 level gets sub-pixels in proportion to the bits that its coefficients gain. All numbers, values included, are integers, so
-that both ends agree to the last bit on every machine.
+that both ends agree to the last bit on every machine. Where C kernels were built, _trellis.c runs the inner loop.
 
 The idea joins a trellis source code with random labels (Pearlman and Chou, "Trellis source codes designed by conventional
 and random codes", after Viterbi and Omura 1974) to successive refinement (Equitz and Cover 1991); what is new is that few
 changes of a cover walk the trellis instead of bits.
 """
 
+import ctypes
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import MAX_EMAX, ROUND_HALF_EVEN, Context, Decimal
-from functools import cached_property
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from csfnns.kernels import find_kernel
 from csfnns.stream import Seed
 
 I8 = npt.NDArray[np.int8]
@@ -173,8 +176,18 @@ class TrellisDecoder:
 
     def add(self, values: I64, level: Level, delta: I8) -> None:
         """Decode a level's changes and add the result to the values (n,) in units of 2^-FRACTION / SCALE levels."""
+        if (kernel := _kernel()) is not None:
+            arrays = level.starts, delta, level.moves, level.due, level.coefficients, level.offsets, level.strong
+            pointers = [array.ctypes.data for array in (*arrays, self.table, values)]
+            kernel(self.states, level.memory, level.pieces, len(level.due), *level.gains, *pointers)
+            return
         read = self.table[level.offsets + level.states(delta, self.states)].astype(np.int64)
         values[level.coefficients] += np.where(level.strong, level.gains[1], level.gains[0]) * read
+
+
+@cache
+def _kernel() -> Any:
+    return find_kernel("csfnns_add_level", [ctypes.c_int] * 4 + [ctypes.c_int64] * 2 + [ctypes.c_void_p] * 9)
 
 
 def water_level(step: int) -> float:
