@@ -1,13 +1,11 @@
 """Train a detector network (src/csfnns/steganalysis/deep.py) on pairs of cover and stego, as the pretrained ones were.
 
     python training/detectors.py --detector xunet --pairs runs/a --pairs runs/b --out runs/detectors
-    python training/detectors.py --detector xunet --pairs runs/a --pairs runs/b --out runs/detectors --test runs/c
 
 Pairs are sets that `csfnns experiment pairs` made; a quarter of the pictures that they are cut from is held out. The same
 command resumes a run that was stopped, and only tests a finished one again. The weights are rounded to half precision and
-tested as they are written, on what is held out of each set and on all of each set that --test names, which must not share
-pictures with them. OUT/NAME.safetensors lies beside the card OUT/NAME.md, the curve and the tests OUT/NAME.json, and the
-state OUT/NAME.state.
+tested as they are written, on what is held out of each set. OUT/NAME.safetensors lies beside the card OUT/NAME.md, the
+curve and the tests OUT/NAME.json, and the state OUT/NAME.state. benchmarks/pretrained.py measures those that ship.
 """
 
 import argparse
@@ -42,7 +40,6 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--out", type=Path, required=True, help="folder of state, weights and card")
     add("--pairs", type=Path, action="append", required=True, help="set of pairs to train on; repeat for more")
-    add("--test", type=Path, action="append", default=[], help="set of pairs to test on; repeat for more")
     add("--detector", choices=networks(), default="xunet", help="(default %(default)s)")
     add("--pictures", default="pictures", help="what the covers are, for the card")
     add("--licence", default="Apache-2.0", help="of the weights, for the card (default %(default)s)")
@@ -58,7 +55,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(settings: argparse.Namespace) -> None:
     sets = [load_pairs(folder) for folder in settings.pairs]
-    tests = [load_pairs(folder) for folder in settings.test]
     pairs = [(each, name) for each in sets for name in each.names]
     names = ("detector", "steps", "batch", "crop", "rate", "seed", "start", "device")
     path = settings.out / f"{settings.detector}.safetensors"
@@ -77,34 +73,28 @@ def _run(settings: argparse.Namespace) -> None:
     # The rounded weights are tested as they were written.
     written = Deep.load(path, device=settings.device)
     held_out = [pairs[i] for i in result.held_out]
-    tested = [_tested(written, each, [name for of, name in held_out if of is each], held_out=True) for each in sets]
-    tested += [_tested(written, each, each.names, held_out=False) for each in tests]
-    pictures = sum(row["pictures"] for row in tested[: len(sets)])
-    right = sum(row["right"] for row in tested[: len(sets)])
+    tested = [_tested(written, each, [name for of, name in held_out if of is each]) for each in sets]
+    right, pictures = (sum(row[name] for row in tested) for name in ("right", "pictures"))
     about = dict(written.about) | {"accuracy": right / pictures}
     replace(written, about=about).save(path, half=True, overwrite=True)
     report = {"curve": result.curve, "tested": tested}
     write_result(path.with_suffix(".json"), (json.dumps(report, indent=1) + "\n").encode(), overwrite=True)
     print(path.with_suffix(".md").read_text("utf-8"))
     for row in tested:
-        print(f"{row['set']}: {row['right']} of {row['pictures']} right, AUC {row['auc']:.3f}")
+        print(f"{row['set']}: {row['right']} of {row['pictures']} right, AUC {row['auc']}")
 
 
-def _tested(detector: Deep, pairs: PairSet, names: Sequence[str], *, held_out: bool) -> dict[str, Any]:
-    """What is right at 0.5 on whole pictures that it never saw, and the area under the curve with its interval."""
-    sides = [[read(name) for name in names] for read in (pairs.cover, pairs.stego)]
-    covers, stegos = (detector.scores(pictures) for pictures in sides)
-    curve = roc(covers, stegos, paired=True)
+def _tested(detector: Deep, pairs: PairSet, names: Sequence[str]) -> dict[str, Any]:
+    """What is right at 0.5 on whole pictures that it never saw, and the area under the curve."""
+    covers, stegos = (detector.scores([read(name) for name in names]) for read in (pairs.cover, pairs.stego))
+    right = int((covers <= 0.5).sum() + (stegos > 0.5).sum())
     return {
         "set": pairs.folder.resolve().name,
         "scheme": pairs.scheme,
         "payload": pairs.payload,
-        "held_out": held_out,
         "pictures": 2 * len(names),
-        "right": int((covers <= 0.5).sum() + (stegos > 0.5).sum()),
-        "false_alarms": int((covers > 0.5).sum()),
-        "auc": round(curve.auc, 4),
-        "interval": [round(curve.low, 4), round(curve.high, 4)],
+        "right": right,
+        "auc": round(roc(covers, stegos, paired=True).auc, 4) if names else None,
     }
 
 
