@@ -123,6 +123,9 @@ def test_noise_is_what_decoders_leave(training: ModuleType) -> None:
     paper = np.abs(training.add_noise(clean, "paper", 0.2, random).astype(int) - clean)
     assert paper[(clean > 110) & (clean < 145)].mean() > 2 * paper[(clean < 15) | (clean > 240)].mean()
 
+    weaker, stronger = (psnr(training.add_noise(clean, "spectral", s, random), clean) for s in (0.15, 0.3))
+    assert weaker - stronger == pytest.approx(6, abs=0.7)
+
 
 def test_training_looks_at_no_picture_that_benchmarks_measure_with(training: ModuleType, pictures: Path) -> None:
     sources, held_out = training.load_pictures(pictures)
