@@ -55,6 +55,7 @@ less than 100 kB
 where 20 kB by
 pictures with 20 kB as grain
 50 % is guessing
+±1 on 10 %
 a σ that is 2 % too large
 one that is 5 % too large
 correlated by 0.05
@@ -100,7 +101,6 @@ includes 55 %
 halved every 500 of 1500 steps
 Python 3.11, 3.12 and 3.13
 matching at 10 and 40 %
-LSB matching from 0.2
 25 % to spare
 arXiv 1410.6656
 above 0.2 suspicious
