@@ -1,10 +1,10 @@
 """What the trellis method brings on real pairs: clarity, changes, targets, receivers and damage, against their bars.
 
-Covers are those of covers/eval, the i-th with the i-th secret, both in name order; the i-th pair of several receivers
-takes the secrets i, i + 1, … Secrets are resized by Pillow's LANCZOS before they are hidden, and compared at that size.
-Settings are the usual ones unless the row says otherwise, nothing is denoised, and figures are of PNG files as written and
-read back. Every row is written down as it ends, and a run that was stopped goes on where it was. Seconds are of hiding and
-revealing alone.
+Covers are those of covers/eval, the i-th with the i-th secret, both in name order, and in one row covers of `abstract`,
+which keys have by default; the i-th pair of several receivers takes the secrets i, i + 1, … Secrets are resized by Pillow's
+LANCZOS before they are hidden, and compared at that size. Settings are the usual ones unless the row says otherwise,
+nothing is denoised, and figures are of PNG files as written and read back. Every row is written down as it ends, and a run
+that was stopped goes on where it was. Seconds are of hiding and revealing alone.
 """
 
 import sys
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from common import Log, make_parser, pairs, pictures, print_table, save
+from csfnns.covers import AbstractCovers
 from csfnns.images.io import Picture, fit, read_picture
 from csfnns.images.metrics import compare
 from csfnns.images.output import encode_picture
@@ -37,6 +38,8 @@ class Case:
     receivers: int = 1
     damage: float = 0.0
     """Share of the sub-pixels moved by ±1 before the receiver reads them."""
+    abstract: bool = False
+    """Whether the covers are of `abstract`."""
     bars: dict[str, float] = field(default_factory=dict)
     """Least value of a figure; of "missed", the largest."""
 
@@ -47,6 +50,7 @@ def _cases() -> list[Case]:
         Case(f"{name}, 256x256", name, 256, 20, bars={"stego": 64.3 if name == "celebahq" else 62, **usual})
         for name in SETS
     ]
+    found.append(Case("imagenet, covers of abstract", "imagenet", 256, 20, abstract=True))
     targets = (
         ("a stego of 60 dB", {"stego": 60}, {"recovered": 41.5}),
         ("35 dB recovered", {"recovered": 35}, {"stego": 64}),
@@ -69,8 +73,8 @@ def _cases() -> list[Case]:
 def measure(case: Case, number: int, data: Path, seed: int) -> dict[str, Any]:
     """Hide one cover's secrets and read them back; figures in dB, means over receivers but for the least."""
     covers = pictures(data / "covers" / "eval")
-    cover = read_picture(covers[number % len(covers)])
     root = Seed(seed.to_bytes(32, "big")).derive(f"benchmark/core/{case.name}/{number}")
+    cover = AbstractCovers(512, 512)(root) if case.abstract else read_picture(covers[number % len(covers)])
     secrets = {
         ReceiverSeeds(root.derive(f"decoder/{i}"), root.derive(f"header/{i}")): _secret(case, number + i, data)
         for i in range(case.receivers)
@@ -136,7 +140,7 @@ def main() -> int:
         summary = summarise(case, rows)
         summaries.append({"case": case.name, **summary, "rows": rows})
         failed += [
-            f"{case.name}: {name} {summary[name]:.4g}, bar {bar}"
+            f"{case.name}: {name} {summary[name]:.6g}, bar {bar}"
             for name, bar in case.bars.items()
             if _fails(name, summary[name], bar)
         ]

@@ -143,7 +143,9 @@ TABLES: dict[str, "Rendered"] = {
         _SHORT,
         {f"{name}, 256x256": case for name, case in _SETS.items()} | _SIZES | _RECEIVERS,
     ),
-    "fidelity": _cases("secrets, 256x256", _FULL, _SETS),
+    "fidelity": _cases(
+        "secrets, 256x256", _FULL, _SETS | {"ImageNet, in covers of `abstract`": "imagenet, covers of abstract"}
+    ),
     "why": _cases("decoder", _SHORT, {"the trellis decoder": _SETS["ImageNet"]}),
     "targets": _cases(
         "asked for",
