@@ -2,15 +2,19 @@
 
 A file of random bytes, and one of a tenth of it, are hidden in covers of 512x512 with two spare pictures; two pictures,
 drawn by the seed, are removed, and the rest revealed. Each step is a process of its own, whose peak memory the kernel
-keeps. Beside it the seconds of `csfnns.hide` for one piece, in turn with those of a part.
+keeps; that of its workers is the largest one's. Beside it the seconds of `csfnns.hide` for one piece, in turn with those
+of a part; and the seconds of a picture by one process and by one a core, in turn.
 """
 
 import multiprocessing
 import random
+import resource
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ import common
 import csfnns
 from csfnns.messages.split import Splitter
 from csfnns.payloads.part import Division, Part
+from csfnns.process import cores
 
 SPARE = 2
 MOST_SECONDS, LEAST_PSNR, MOST_GROWTH = 0.6, 56.0, 16.0
@@ -36,8 +41,20 @@ def main() -> int:
     )
     ratio = compare(key, 4 if arguments.quick else 12)
     print("seconds of one piece, by hide_long and by hide:", *(f"{ratio[name]:.3f}" for name in ("part", "plain")))
+    by_workers = pace(key, min(length, 2_000_000), random.Random(arguments.seed), 2 if arguments.quick else 3)
+    print("seconds of a picture by workers:", *(f"{count}: {each:.3f}" for count, each in by_workers.items()))
     rows = [measure(key, each, random.Random(arguments.seed)) for each in (length // 10, length)]
-    head = ("bytes", "pictures", "right", "hide_seconds", "reveal_seconds", "least_psnr", "hide_mib", "reveal_mib")
+    head = (
+        "bytes",
+        "pictures",
+        "right",
+        "hide_seconds",
+        "reveal_seconds",
+        "least_psnr",
+        "hide_mib",
+        "worker_mib",
+        "reveal_mib",
+    )
     common.print_table(head, [[row[name] for name in head] for row in rows])
     failed = [f"{row['bytes']} bytes did not come back" for row in rows if not row["right"]]
     small, large = rows
@@ -45,25 +62,24 @@ def main() -> int:
         failed.append(f"{large['hide_seconds']:.2f} s a picture, not {MOST_SECONDS}")
     if min(row["least_psnr"] for row in rows) < LEAST_PSNR:
         failed.append(f"a picture is below {LEAST_PSNR} dB")
-    for step in ("hide_mib", "reveal_mib"):
+    for step in ("hide_mib", "worker_mib", "reveal_mib"):
         if large[step] - small[step] > MOST_GROWTH:
             failed.append(f"{step}: {large[step]:.0f} MiB, and {small[step]:.0f} for a tenth of the file")
-    return common.finish("long", {"side": arguments.side, "piece": ratio, "files": rows}, failed, arguments.out)
+    figures = {"side": arguments.side, "piece": ratio, "seconds_by_workers": by_workers, "files": rows}
+    return common.finish("long", figures, failed, arguments.out)
 
 
 def measure(key: csfnns.Key, length: int, draw: random.Random) -> dict[str, Any]:
     """Figures of one file; seconds are of a picture."""
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
-        with (folder / "big.zip").open("wb") as file:
-            for start in range(0, length, 1 << 20):
-                file.write(draw.randbytes(min(1 << 20, length - start)))
+        fill(folder / "big.zip", length, draw)
         (folder / "out").mkdir()
-        hidden, seconds, memory = alone(hide, key, folder)
+        hidden, seconds, memory, of_worker = alone(hide, key, folder)
         missing = draw.sample(hidden.pictures, SPARE)
         for path in missing:
             path.unlink()
-        (found,), back, memory_back = alone(reveal, key, folder)
+        (found,), back, memory_back, _ = alone(reveal, key, folder)
         count = len(hidden.pictures)
         return {
             "bytes": length,
@@ -75,13 +91,34 @@ def measure(key: csfnns.Key, length: int, draw: random.Random) -> dict[str, Any]
             "reveal_seconds": back / (count - SPARE),
             "least_psnr": hidden.least_psnr,
             "hide_mib": memory,
+            "worker_mib": of_worker,
             "reveal_mib": memory_back,
         }
 
 
-def hide(key: csfnns.Key, folder: Path) -> Any:
+def fill(path: Path, length: int, draw: random.Random) -> None:
+    """Write a file of so many random bytes."""
+    with path.open("wb") as file:
+        for start in range(0, length, 1 << 20):
+            file.write(draw.randbytes(min(1 << 20, length - start)))
+
+
+def pace(key: csfnns.Key, length: int, draw: random.Random, rounds: int) -> dict[int, float]:
+    """Mean seconds of a picture of a file by numbers of workers, which take turns."""
+    found = dict.fromkeys(sorted({1, cores()}), 0.0)
+    with tempfile.TemporaryDirectory() as home:
+        fill(Path(home) / "big.zip", length, draw)
+        for _ in range(rounds):
+            for count in found:
+                hidden, seconds, *_ = alone(partial(hide, workers=count), key, Path(home))
+                found[count] += seconds / len(hidden.pictures) / rounds
+                shutil.rmtree(hidden.pictures[0].parent)
+    return found
+
+
+def hide(key: csfnns.Key, folder: Path, workers: int | None = None) -> Any:
     """Hide the file."""
-    return csfnns.hide_long(folder / "big.zip", key, folder / "holiday", spare=SPARE)
+    return csfnns.hide_long(folder / "big.zip", key, folder / "holiday", spare=SPARE, workers=workers)
 
 
 def reveal(key: csfnns.Key, folder: Path) -> Any:
@@ -89,19 +126,20 @@ def reveal(key: csfnns.Key, folder: Path) -> Any:
     return csfnns.reveal_long(folder / "holiday", key, folder / "out")
 
 
-def alone(step: Callable[..., Any], key: csfnns.Key, folder: Path) -> tuple[Any, float, float]:
-    """Result of a step in a process of its own, its seconds, and its peak memory in MiB."""
+def alone(step: Callable[..., Any], key: csfnns.Key, folder: Path) -> tuple[Any, float, float, float]:
+    """Result of a step in a process of its own, its seconds, and its peak memory and that of its workers in MiB."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(timed, (step, key, folder))
 
 
-def timed(step: Callable[..., Any], key: csfnns.Key, folder: Path) -> tuple[Any, float, float]:
+def timed(step: Callable[..., Any], key: csfnns.Key, folder: Path) -> tuple[Any, float, float, float]:
     """The same in this process."""
     start = time.perf_counter()
     result = step(key, folder)
     seconds = time.perf_counter() - start
     status = Path("/proc/self/status").read_text()
-    return result, seconds, int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    of_worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return result, seconds, int(status.partition("VmHWM:")[2].split()[0]) / 1024, of_worker / 1024
 
 
 def compare(key: csfnns.Key, count: int) -> dict[str, float]:

@@ -16,7 +16,7 @@ ROOT = Path(csfnns.__file__).parent
 ORDER = [
     {"errors", "stream"},
     {"extras", "files", "kernels", "process", "profile", "tensors"},
-    {"images", "keys", "registry"},
+    {"images", "keys", "registry", "workers"},
     {"coding", "covers", "decoders", "steganalysis"},
     {"address", "payloads", "search"},
     {"methods"},

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from csfnns.errors import CsfnnsError
 
@@ -28,6 +29,13 @@ def cores() -> int:
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get(THREADS, "")
     return min(available, max(1, int(asked))) if asked.isascii() and asked.isdigit() else available
+
+
+def python() -> str | None:
+    """Path of the program that runs other Python programs; None where this one only contains Python."""
+    program = sys.executable
+    is_python = program and not getattr(sys, "frozen", False) and re.match("python|pypy", Path(program).name.lower())
+    return program if is_python else None
 
 
 _forked = "torch" in sys.modules and _is_fork()

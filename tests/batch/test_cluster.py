@@ -15,9 +15,10 @@ from test_hide_many import SIZE, csfnns_command, output
 from test_run import JOBS, Note
 
 import csfnns
-from csfnns.batch.run import MOST_ATTEMPTS, Runner
+from csfnns.batch.run import Runner
 from csfnns.batch.store import Store
 from csfnns.errors import UsageError
+from csfnns.workers import MOST_ATTEMPTS
 
 if find_spec("ray") is None and os.environ.get("CSFNNS_RAY") != "required":
     pytest.skip("needs the extra 'cluster'", allow_module_level=True)

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from csfnns.batch.local import run_workers
-from csfnns.batch.run import MOST_ATTEMPTS, Runner, RunResult, run_jobs
+from csfnns.batch.run import Runner, RunResult, run_jobs
 from csfnns.batch.store import Store
 from csfnns.errors import SearchError, UsageError
+from csfnns.workers import MOST_ATTEMPTS
 
 
 @dataclass(frozen=True)

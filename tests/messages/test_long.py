@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import csfnns
-from csfnns import Key, LongHidden, make_profile
-from csfnns.errors import Cancelled, DamagedError, NoMessageError, PictureError, UsageError
+from csfnns import Key, LongHidden, make_profile, workers
+from csfnns.covers import AlbumRegister, FolderCovers
+from csfnns.errors import Cancelled, CoverError, DamagedError, NoMessageError, PictureError, UsageError
 from csfnns.images.io import read_picture
 from csfnns.images.output import write_picture
 from csfnns.keys import write_key
@@ -27,6 +28,24 @@ from csfnns.stream import Seed
 
 KEY = Key.from_root(make_profile(width=128, height=96), Seed(bytes(range(32))))
 SENT = random.Random(3).randbytes(9001)
+
+
+class Recorded(workers.Worker):
+    """A worker that tests know of."""
+
+    all: list["Recorded"] = []  # noqa: RUF012 - emptied by each test
+
+    def __init__(self, module: str, count: int) -> None:
+        super().__init__(module, count)
+        self.all.append(self)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Recorded]:
+    """Workers that the test started."""
+    monkeypatch.setattr(workers, "Worker", Recorded)
+    Recorded.all.clear()
+    return Recorded.all
 
 
 @pytest.fixture(scope="module")
@@ -160,21 +179,119 @@ def test_a_cover_that_holds_too_little_is_drawn_again() -> None:
     assert min(splitter.hide(part).stego.psnr for part in parts) >= 56
 
 
-def test_what_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+EACH = pytest.mark.parametrize("count", [1, 2])
+
+
+@EACH
+def test_workers_change_nothing_but_the_time(count: int, tmp_path: Path, out: Path, started: list[Recorded]) -> None:
     (tmp_path / "big.zip").write_bytes(SENT)
-    with pytest.raises(Cancelled):
-        csfnns.hide_long(tmp_path / "big.zip", KEY, tmp_path / "in", progress=lambda done, count: done < 2)
-    assert os.listdir(tmp_path) == ["big.zip"]
+    told: list[tuple[int, int, int]] = []
+    folder = tmp_path / "in"
+
+    def progress(done: int, parts: int) -> None:
+        told.append((done, parts, len(os.listdir(folder))))
+
+    hidden = csfnns.hide_long(tmp_path / "big.zip", KEY, folder, workers=count, progress=progress)
+    assert told == [(i + 1, len(hidden.pictures), i + 1) for i in range(len(hidden.pictures))]
+    assert sorted(folder.iterdir()) == list(hidden.pictures)
+    assert (hidden.method, hidden.length) == ("direct", len(SENT))
+    assert hidden.least_psnr >= 56
+    came, each = collector()
+    csfnns.reveal_long(hidden.pictures, KEY, out, each=each)
+    assert [revealed.part.number for revealed in came] == list(range(len(hidden.pictures)))
+    assert (out / "big.zip").read_bytes() == SENT
+    assert len(started) == (0 if count == 1 else 2)
+    assert all(worker.process.returncode is not None for worker in started)
 
 
-def test_a_file_that_changes_meanwhile_leaves_nothing(tmp_path: Path) -> None:
+def test_how_many_processes_hide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def splitter(**changes: Any) -> Splitter:
+        about = {"receiver": None, "method": None, "suffix": ".png", "covers": None, "name": "a", "dated": False}
+        return Splitter(KEY, **(about | changes))
+
+    usual = splitter()
+    monkeypatch.setattr("csfnns.messages.split.cores", lambda: 8)
+    monkeypatch.setattr("csfnns.messages.split.free_memory", lambda: 1e12)
+    assert [usual.workers(None, parts) for parts in (1, 3, 4, 9)] == [1, 1, 4, 8]
+    assert [usual.workers(asked, 9) for asked in (1, 2, 50)] == [1, 2, 9]
+    monkeypatch.setattr("csfnns.messages.split.free_memory", lambda: 2e8)
+    assert usual.workers(None, 9) == 3
+    monkeypatch.setattr("csfnns.messages.split.free_memory", lambda: 1e7)
+    assert (usual.workers(None, 9), usual.workers(2, 9)) == (1, 2)
+    monkeypatch.setattr("csfnns.messages.split.free_memory", lambda: 1e12)
+    monkeypatch.setattr("csfnns.messages.split.can_start", lambda: False)
+    assert usual.workers(None, 9) == 1
+    (tmp_path / "big.zip").write_bytes(SENT)
+    with pytest.raises(UsageError, match="workers must be 1 or more, got 0"):
+        csfnns.hide_long(tmp_path / "big.zip", KEY, tmp_path / "in", workers=0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path, out: Path, started: list[Recorded]) -> None:
     (tmp_path / "big.zip").write_bytes(SENT)
 
-    def change(done: int, count: int) -> None:
-        (tmp_path / "big.zip").write_bytes(SENT[::-1])
+    def kill(done: int, parts: int) -> None:
+        if done < 3:
+            started[-1].process.kill()
+
+    hidden = csfnns.hide_long(tmp_path / "big.zip", KEY, tmp_path / "in", workers=2, progress=kill)
+    assert len(started) > 2
+    (found,) = csfnns.reveal_long(hidden.pictures, KEY, out)
+    assert (found.error, found.missing) == (None, ())
+    assert (out / "big.zip").read_bytes() == SENT
+
+
+@EACH
+def test_a_part_that_fails_leaves_nothing(count: int, tmp_path: Path, started: list[Recorded]) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    for i in range(7):  # the check cover's, and a picture for each of six parts
+        write_picture(np.random.default_rng(i).integers(99, 120, (64, 64, 3), np.uint8), album / f"{i}.png")
+    profile = make_profile(width=64, height=64, generator="folder", album=FolderCovers(album, 64, 64).album_fingerprint)
+    key = Key.new(profile)
+    AlbumRegister().make_writer(key.id)
+    (tmp_path / "big.zip").write_bytes(SENT)
+    done: list[int] = []
+    with pytest.raises(CoverError, match="The album is used up"):
+        csfnns.hide_long(
+            tmp_path / "big.zip",
+            key,
+            tmp_path / "in",
+            covers=album,
+            workers=count,
+            progress=lambda number, _: done.append(number),
+        )
+    assert done
+    assert done == [*range(1, len(done) + 1)]
+    assert len(started) == (0 if count == 1 else 2)
+    assert not (tmp_path / "in").exists()
+    assert all(worker.process.returncode is not None for worker in started)
+
+
+@EACH
+def test_what_is_stopped_leaves_nothing(count: int, tmp_path: Path, started: list[Recorded]) -> None:
+    (tmp_path / "big.zip").write_bytes(SENT)
+
+    def interrupt(done: int, parts: int) -> bool:
+        raise KeyboardInterrupt
+
+    for stop, error in ((lambda done, parts: done < 2, Cancelled), (interrupt, KeyboardInterrupt)):
+        with pytest.raises(error):
+            csfnns.hide_long(tmp_path / "big.zip", KEY, tmp_path / "in", workers=count, progress=stop)
+        assert os.listdir(tmp_path) == ["big.zip"]
+        assert all(worker.process.returncode is not None for worker in started)
+
+
+@EACH
+def test_a_file_that_changes_meanwhile_leaves_nothing(count: int, tmp_path: Path) -> None:
+    sent = SENT * 3  # of which less than half is read before the first picture is there
+    (tmp_path / "big.zip").write_bytes(sent)
+
+    def change(done: int, parts: int) -> None:
+        (tmp_path / "big.zip").write_bytes(sent[::-1])
 
     with pytest.raises(PictureError, match="changed while it was read"):
-        csfnns.hide_long(tmp_path / "big.zip", KEY, tmp_path / "in", progress=change)
+        csfnns.hide_long(tmp_path / "big.zip", KEY, tmp_path / "in", workers=count, progress=change)
     assert os.listdir(tmp_path) == ["big.zip"]
 
 

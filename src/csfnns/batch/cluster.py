@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import csfnns
-from csfnns.batch.local import modules
-from csfnns.batch.run import MOST_ATTEMPTS, PAUSE, Runner, RunResult, Task, give_up, unfinished
+from csfnns.batch.run import PAUSE, Runner, RunResult, Task, give_up, unfinished
 from csfnns.batch.store import Store
 from csfnns.errors import CsfnnsError, UsageError
 from csfnns.extras import require
 from csfnns.process import THREADS, cores
+from csfnns.workers import MOST_ATTEMPTS, modules
 
 LOCAL = "local"
 """Address of a cluster of this computer alone, which ends with the run."""

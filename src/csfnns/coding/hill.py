@@ -4,6 +4,8 @@ Li, Wang, Huang and Li, "A new cost function for spatial image steganography", I
 filter, averaged over 3x3; its reciprocal, averaged over 15x15. Computed in integers, so that both ends agree.
 """
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +13,7 @@ from csfnns.errors import UsageError
 from csfnns.images.io import Picture
 
 I64 = npt.NDArray[np.int64]
+Integers = TypeVar("Integers", npt.NDArray[np.int32], npt.NDArray[np.int64])
 
 LEAST_SIDE = 16
 _ONE = 1 << 28
@@ -31,10 +34,10 @@ def hill_costs(cover: Picture) -> I64:
 
 def hill_channel(levels: npt.NDArray[np.uint8]) -> I64:
     """Costs (H, W) of one channel, (H, W)."""
-    p = np.pad(levels.astype(np.int64), 1, mode="symmetric")
+    p = np.pad(levels.astype(np.int32), 1, mode="symmetric")
     across = p[:, :-2] - 2 * p[:, 1:-1] + p[:, 2:]  # (H + 2, W)
     residual = across[:-2] - 2 * across[1:-1] + across[2:]  # (H, W)
-    return _box(_ONE // (1 + _box(np.abs(residual), 1)), 7)
+    return _box((_ONE // (1 + _box(np.abs(residual), 1))).astype(np.int64), 7)
 
 
 def cost_classes(costs: I64) -> npt.NDArray[np.uint16]:
@@ -50,11 +53,17 @@ def class_cost(number: int) -> int:
     return (2 * (_STEPS + step) + 1) << (octave + 21 - 5)
 
 
-def _box(x: I64, radius: int) -> I64:
+def _box(x: Integers, radius: int) -> Integers:
     """Sum over the (2 radius + 1)² around each element, mirrored at the border: (H, W) → (H, W)."""
-    for axis in (0, 1):
-        pads = [(radius + 1, radius) if a == axis else (0, 0) for a in (0, 1)]
-        sums = np.cumsum(np.pad(x, pads, mode="symmetric"), axis=axis)
-        n = sums.shape[axis]
-        x = np.take(sums, range(2 * radius + 1, n), axis) - np.take(sums, range(n - 2 * radius - 1), axis)
-    return x
+    side = 2 * radius + 1
+    return _windows(_windows(np.pad(x, radius, mode="symmetric"), side).T, side).T
+
+
+def _windows(x: Integers, n: int) -> Integers:
+    """Sums of n neighbours down the columns, (H, W) → (H - n + 1, W): of two halves, each made from its own halves."""
+    if n == 1:
+        return x
+    half = n // 2
+    sums = _windows(x, half)
+    sums = sums[:-half] + sums[half:]
+    return sums if n % 2 == 0 else sums[:-1] + x[2 * half :]

@@ -28,7 +28,7 @@ NOBODY = 255
 """Partition of positions that no receiver uses."""
 _CHEAP = 16
 _ROUNDS = 3
-_BAND = 1 << 20  # positions computed at a time, about
+_BAND = 1 << 16  # positions computed at a time, about: what a processor keeps near it
 
 
 def partitions(cover: Picture) -> U8:
@@ -83,12 +83,12 @@ class Layout:
         for i in [home] if mask == ALL_PARTITIONS else mine:
             used[self.header(i)] = False
         body = self.order[used[self.order]]
-        body = body[np.argsort(self.model.classes[body], kind="stable")]
         classes = self.model.classes[body]
-        counts = np.bincount(classes)
-        rank = np.arange(len(body)) - (np.cumsum(counts) - counts)[classes]
-        size = self.model.group_size
-        whole = body[rank < (counts // size * size)[classes]].reshape(-1, size)
+        body = body[np.argsort(classes, kind="stable")]
+        counts, size = np.bincount(classes), self.model.group_size
+        fits = counts // size * size
+        is_used = np.repeat(np.tile([True, False], len(counts)), np.stack([fits, counts - fits], axis=1).reshape(-1))
+        whole = body[is_used].reshape(-1, size)
         return whole[_shuffled(self.seed.derive("csfnns/2/direct/groups"), len(whole))]
 
 
@@ -107,16 +107,20 @@ def keyed_order(seed: Seed, rows: int, columns: int) -> I32:
     """
     stream = seed.stream()
     order = np.empty(rows * columns, np.int32)
-    shifts = [(stream.integers(columns, rows), stream.integers(rows, columns)) for _ in range(_ROUNDS)]
+    shifts = [
+        (stream.integers(columns, rows).astype(np.uint32), stream.integers(rows, columns).astype(np.uint32))
+        for _ in range(_ROUNDS)
+    ]
+    height, width = np.uint32(rows), np.uint32(columns)
     band = max(1, _BAND // columns)
     for first in range(0, rows, band):
         last = min(first + band, rows)
-        x = np.tile(np.arange(columns, dtype=np.int32), last - first)
-        y = np.repeat(np.arange(first, last, dtype=np.int32), columns)
+        x = np.tile(np.arange(columns, dtype=np.uint32), last - first)
+        y = np.repeat(np.arange(first, last, dtype=np.uint32), columns)
         for down, right in shifts:
-            y += down.astype(np.int32)[x]
-            y -= np.where(y >= rows, np.int32(rows), np.int32(0))
-            x += right.astype(np.int32)[y]
-            x -= np.where(x >= columns, np.int32(columns), np.int32(0))
-        order[first * columns : last * columns] = y * np.int32(columns) + x
+            y += down[x]
+            np.minimum(y, y - height, out=y)  # what is negative becomes large
+            x += right[y]
+            np.minimum(x, x - width, out=x)
+        order[first * columns : last * columns] = y * width + x
     return order

@@ -10,7 +10,6 @@ import atexit
 import contextlib
 import json
 import os
-import re
 import select
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from csfnns.images.header import (
     picture_format,
     read_header,
 )
+from csfnns.process import python
 
 if TYPE_CHECKING:
     from csfnns.images.io import Picture
@@ -186,8 +186,8 @@ def prepare(operation: str) -> None:
 
 def _start(operation: str) -> "subprocess.Popen[bytes] | None":
     """A child that awaits a request; None where none can be started."""
-    program = sys.executable
-    if not program or getattr(sys, "frozen", False) or not re.match("python|pypy", Path(program).name.lower()):
+    program = python()
+    if program is None:
         return None
     environment = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     kept = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "PYTHONPYCACHEPREFIX")

@@ -1,21 +1,24 @@
 """Send a file over several pictures: pieces of one length, and parity pieces, each in a message of its own.
 
 file → SHA-256; then piece by piece → part → message → picture; and piece by piece → parity → the last pictures
+
+Messages and pictures are made by worker processes; this one reads the file and writes the pictures, both in order.
 """
 
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from csfnns.coding.erasure import MOST_PIECES, Parity
-from csfnns.covers import GENERATORS, make_generator
-from csfnns.errors import Cancelled, CapacityError, CoverError, PictureError, UsageError
+from csfnns.covers import GENERATORS, FolderCovers, make_generator
+from csfnns.errors import Cancelled, CapacityError, CoverError, PictureError, SearchError, UsageError
+from csfnns.images.decode import free_memory
 from csfnns.images.output import check_output_name, write_atomically
-from csfnns.keys import Key
+from csfnns.keys import Key, estimate_cost
 from csfnns.messages.results import Hidden, LongHidden
 from csfnns.messages.send import Message, digest_of, draw_seeds
 from csfnns.methods import Direct
@@ -24,6 +27,8 @@ from csfnns.methods.select import Request, choose_method
 from csfnns.payloads.frame import Kind, pack
 from csfnns.payloads.part import OVERHEAD, Division, Part, encode_part, piece_size
 from csfnns.payloads.secret import Secret
+from csfnns.process import cores, undisturbed
+from csfnns.workers import Pool, can_start, check_workers
 
 if TYPE_CHECKING:
     from csfnns.search import Progress
@@ -31,7 +36,16 @@ if TYPE_CHECKING:
 _SAMPLES = 4  # covers in which the length of a piece is measured; 1 of a model's, which take long
 _MARGIN = 0.95  # of what the least of them holds
 _DRAWS = 50  # covers to try for a picture: some hold less than was measured
+_FEW = 4  # parts that are worth a worker
 _BLOCK = 1 << 20
+
+
+class Made(NamedTuple):
+    """A part as a picture, which is not written yet."""
+
+    data: bytes
+    psnr: float
+    """Of the stego in dB."""
 
 
 class Splitter:
@@ -52,11 +66,43 @@ class Splitter:
         self._key, self._route = key, key.route([] if receiver is None else [receiver])
         self._name, self._suffix, self._sent = name, suffix, int(time.time()) if dated else 0
         self._method = choose_method(self._request(b"", method))
-        self._generator = make_generator(key.profile, covers)
+        self._covers, self._generator = covers, make_generator(key.profile, covers)
         self.room = self._room() - OVERHEAD - len(pack(b"", name, Kind.PART, self._sent))
         """Bytes of a piece, at most."""
         if self.room < 2:
             raise CapacityError("A picture of this key holds no part of a file.", "Make a key with a larger --size.")
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        name: str = self._method.name
+        return name
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a worker, which makes the generator again; but for an album, all of whose pictures that would read."""
+        if isinstance(self._generator, FolderCovers):
+            return self.__dict__
+        return self.__dict__ | {"_generator": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._generator = self._generator or make_generator(self._key.profile, self._covers)
+
+    def workers(self, asked: int | None, parts: int) -> int:
+        """Processes that hide so many parts; 1 is this one itself."""
+        if parts < _FEW or (asked is None and not can_start()):
+            return 1
+        if asked is None:
+            if self.method == "robust" or self._source == "model":  # which use all cores, and gigabytes
+                return 1
+            asked = int(min(cores(), free_memory() / estimate_cost(self._key.profile).memory))
+        return max(1, min(asked, parts))
+
+    @undisturbed(SearchError)
+    def make(self, part: Part) -> Made:
+        """Hide a part; return the picture alone."""
+        hidden = self.hide(part)
+        return Made(hidden.data, hidden.stego.psnr)
 
     def hide(self, part: Part) -> Hidden:
         """Hide a part in a fresh picture that keeps 56 dB, where the method can say so."""
@@ -71,13 +117,17 @@ class Splitter:
                     return hidden
         raise CoverError(f"None of {_DRAWS} covers holds a part of {part.of.piece} bytes.", "Use another key.")
 
+    @property
+    def _source(self) -> str | None:
+        return GENERATORS[self._key.profile.generator].source
+
     def _request(self, content: bytes, method: Any) -> Request:
         secret = Secret(content, self._name, Kind.PART, sent=self._sent)
         return Request(dict.fromkeys(self._route.readers, secret), self._key.profile, self._suffix, method)
 
     def _room(self) -> int:
         """Bytes of a message that nearly every cover of the key holds."""
-        count = 1 if GENERATORS[self._key.profile.generator].source == "model" else _SAMPLES
+        count = 1 if self._source == "model" else _SAMPLES
         seeds = [self._key.check_link.cover_seed(i.to_bytes(16, "big")) for i in range(count)]  # of no message
         return int(_MARGIN * min(self._method.room(self._generator(seed), 1) for seed in seeds))
 
@@ -90,11 +140,13 @@ def send_long(
     spare: int,
     suffix: str,
     overwrite: bool,
+    workers: int | None,
     progress: "Progress | None",
 ) -> LongHidden:
     """Hide a file as `csfnns.hide_long` describes."""
     if not 0 <= spare < MOST_PIECES:
         raise UsageError(f"spare must be in 0…{MOST_PIECES - 1}, got {spare}.", "2 is usual.")
+    check_workers(workers)
     with _open(source) as file:
         length, digest = _measure(file)
         splitter = make_splitter()
@@ -102,28 +154,42 @@ def send_long(
         digits = max(4, len(str(of.parts)))
         stem = out.resolve().name or "picture"
         paths = [out / f"{stem}-{number:0{digits}}{suffix}" for number in range(1, of.parts + 1)]
-        with _made(out) as written:
+        with _made(out) as written, _mapped(splitter.make, splitter.workers(workers, of.parts)) as make:
             for path in paths:
                 check_output_name(path, overwrite=overwrite, inputs=[source], jpeg=True)
-            parity, read = Parity(range(spare), of.piece), hashlib.sha256()
             figures = []
-            for number, path in enumerate(paths):
-                if number < of.data:
-                    content = file.read(min(of.piece, max(length - number * of.piece, 0)))
-                    read.update(content)
-                    piece = content.ljust(of.piece, b"\0")
-                    parity.add(number, piece)
-                else:
-                    piece = parity.piece(number - of.data)
-                if number == of.data - 1 and (read.digest() != of.sha256 or file.read(1)):
-                    raise PictureError(f"{source} was changed while it was read.", "Hide it again.")
-                hidden = splitter.hide(Part(of, number, piece))
-                write_atomically(hidden.data, path, overwrite=overwrite)
+            for path, made in zip(paths, make(_parts(file, source, of)), strict=True):
+                write_atomically(made.data, path, overwrite=overwrite)
                 written.append(path)
-                figures.append(hidden.stego.psnr)
-                if progress is not None and progress(number + 1, of.parts) is False:
+                figures.append(made.psnr)
+                if progress is not None and progress(len(written), of.parts) is False:
                     raise Cancelled("Hiding was stopped.")
-    return LongHidden(tuple(paths), spare, length, hidden.method, min(figures))
+    return LongHidden(tuple(paths), spare, length, splitter.method, min(figures))
+
+
+def _parts(file: IO[bytes], source: Path, of: Division) -> Iterator[Part]:
+    """Parts of a file, the parity last. Raises PictureError where it is not the file that was divided."""
+    parity, read = Parity(range(of.parts - of.data), of.piece), hashlib.sha256()
+    for number in range(of.data):
+        content = file.read(min(of.piece, max(of.length - number * of.piece, 0)))
+        read.update(content)
+        piece = content.ljust(of.piece, b"\0")
+        parity.add(number, piece)
+        if number == of.data - 1 and (read.digest() != of.sha256 or file.read(1)):
+            raise PictureError(f"{source} was changed while it was read.", "Hide it again.")
+        yield Part(of, number, piece)
+    for number in range(of.data, of.parts):
+        yield Part(of, number, parity.piece(number - of.data))
+
+
+@contextmanager
+def _mapped(make: Callable[[Part], Made], workers: int) -> Iterator[Callable[[Iterable[Part]], Iterator[Made]]]:
+    """What makes pictures of parts, in their order, by so many processes."""
+    if workers == 1:
+        yield lambda parts: map(make, parts)
+        return
+    with Pool(make, workers) as pool:
+        yield pool.map
 
 
 def _division(length: int, digest: bytes, room: int, spare: int) -> Division:
