@@ -522,6 +522,27 @@ def _gpu(data: Data | None) -> list[Row]:
     return rows
 
 
+def _of_paper(what: str) -> Callable[[Data | None], list[Row]]:
+    """Rows of a table of `csfnns experiment` that were measured here."""
+
+    def rows(data: Data | None) -> list[Row]:
+        if data is None:
+            return [[NOT_RUN]]
+        (table,) = data["tables"]
+        assert table["head"][3].endswith(f": {what} PSNR (dB) ↑")
+        return [
+            [row[0], row[1].removeprefix("here").lstrip(", "), *row[2:]] for row in table["rows"] if "here" in row[1]
+        ]
+
+    return rows
+
+
+def _paper_head(what: str) -> list[str]:
+    figures = ("PSNR, dB", "SSIM", "LPIPS", "APD")
+    sets = [f"{name}: {what} {figures[0]}" for name in ("ImageNet", "COCO", "CelebA-HQ")]
+    return ["method", "", "pairs a set", *(cell for first in sets for cell in (first, *figures[1:]))]
+
+
 def _spread(found: Data, digits: int) -> str:
     return f"{found['mean']:.{digits}f} ± {found['sd']:.{digits}f}"
 
@@ -551,6 +572,8 @@ TABLES |= {
         ["AUC at rate 0.2", *(f"`{each}`" for each in _STATISTICS)],
         _statistics("areas"),
     ),
+    "table1": Table("table1", _paper_head("stego"), _of_paper("stego")),
+    "table2": Table("table2", _paper_head("recovered"), _of_paper("recovered")),
     "conversation": Table("conversation", ["what", "count", "result"], _conversation),
     "addresses": Table("address", ["address of", "read or accepted", "of"], _addresses),
     "gpu": Table(
