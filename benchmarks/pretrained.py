@@ -24,6 +24,7 @@ MATERIALS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     *((covers, "standard", {"bpp": "24"}) for covers in COVERS),
     *((covers, "standard", {"bpp": "6"}) for covers in COVERS),
     ("diffusion", "paper", {"bpp": "6", "side": 128}),
+    ("diffusion", "direct-grain", {"bytes": 4000}),
 )
 """Covers, scheme and settings of each set."""
 LEAST_CONTROL = 0.85
@@ -55,7 +56,7 @@ def make(covers: str, scheme: str, settings: dict[str, Any], arguments: argparse
     count = arguments.paper_pairs if scheme == "paper" else arguments.pairs
     folder = arguments.work / "-".join([covers, scheme, settings.get("bpp", "")]).rstrip("-")
     source, data = COVERS[covers], arguments.data
-    hides_pictures = {} if scheme == "matching" else {"secrets": data / "secrets" / "imagenet"}
+    hides_pictures = {"secrets": data / "secrets" / "imagenet"} if "bpp" in settings else {}
     place = covers if source is None else data / source
     spec = PairSpec(scheme, place, seed=arguments.seed, **({"side": SIDE} | hides_pictures | settings))
     make_pairs(spec, 2 if arguments.quick else count, folder)

@@ -358,6 +358,10 @@ TABLES["runs"] = Listing(
         "web": ("web", "the page: its start, memory, preview, and a soak"),
         "batch": ("batch", "1,000 jobs while workers and coordinators are killed"),
         "long": ("long", "a file over many pictures, two of them lost"),
+        "pretrained": (
+            "pretrained",
+            "what the pretrained networks find ([here](https://github.com/csfnns/csfnns/blob/main/src/csfnns/weights/README.md))",
+        ),
         "mutants": ("mutants", "faults put into the code, and whether the tests notice them"),
     }
 )
@@ -543,6 +547,20 @@ def _paper_head(what: str) -> list[str]:
     return ["method", "", "pairs a set", *(cell for first in sets for cell in (first, *figures[1:]))]
 
 
+def _pretrained(data: Data | None) -> list[Row]:
+    """Rows of benchmarks/pretrained.py: what each detector finds in a set."""
+    table = []
+    for row in data["rows"] if data else []:
+        cells = [f"{row['scheme']} on {row['covers']}", _number(row["payload"], 1), str(row["pairs"])]
+        cells += [_number(row["psnr"], 1), _number(100 * row["changed"], 1)]
+        for found in row["detectors"].values():
+            low, high = found["interval"]
+            cells += [_number(100 * found[name], 1) for name in ("right", "false_alarms")]
+            cells.append(f"{found['auc']:.3f} ({low:.3f}…{high:.3f})")
+        table.append(cells)
+    return table or [[NOT_RUN]]
+
+
 def _spread(found: Data, digits: int) -> str:
     return f"{found['mean']:.{digits}f} ± {found['sd']:.{digits}f}"
 
@@ -574,6 +592,22 @@ TABLES |= {
     ),
     "table1": Table("table1", _paper_head("stego"), _of_paper("stego")),
     "table2": Table("table2", _paper_head("recovered"), _of_paper("recovered")),
+    "pretrained": Table(
+        "pretrained",
+        [
+            "stegos",
+            "bits a pixel",
+            "pairs",
+            "stego, dB",
+            "levels changed, %",
+            *(
+                f"`{name}`: {what}" if what == "right, %" else what
+                for name in ("xunet", "siastegnet")
+                for what in ("right, %", "false alarms, %", "AUC")
+            ),
+        ],
+        _pretrained,
+    ),
     "conversation": Table("conversation", ["what", "count", "result"], _conversation),
     "addresses": Table("address", ["address of", "read or accepted", "of"], _addresses),
     "gpu": Table(
