@@ -15,7 +15,7 @@ from common import ROOT, finish, make_parser, print_table
 from csfnns.experiments import PairSet, PairSpec, load_pairs, make_pairs
 from csfnns.steganalysis import Deep, find_model, roc
 
-DETECTORS = ("xunet", "siastegnet")
+DETECTORS = ("xunet",)
 SIDE = 256
 COVERS = {"diffusion": "covers/eval", "abstract": None, "photographs": "kodak"}
 """Name of the covers → their folder; None: made by that generator."""

@@ -602,7 +602,7 @@ TABLES |= {
             "levels changed, %",
             *(
                 f"`{name}`: {what}" if what == "right, %" else what
-                for name in ("xunet", "siastegnet")
+                for name in ("xunet",)
                 for what in ("right, %", "false alarms, %", "AUC")
             ),
         ],
