@@ -122,8 +122,6 @@ by up to 2.5
 above 43 dB
 Right at 0.5
 above 0.5
-wrong side of 0.5
-128x128 of 163
 """
 SETTINGS = _SETTINGS.strip().splitlines()
 """Limits, targets, settings, versions and confidence levels, with words beside them: nothing here was measured."""

@@ -57,8 +57,7 @@ def test_the_committed_pages_show_the_committed_results() -> None:
 
 
 def test_every_table_is_on_a_page() -> None:
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
-    text = "\n".join(each.read_text("utf-8") for each in pages)
+    text = "\n".join(each.read_text("utf-8") for each in PROGRAM["pages"](ROOT))
     assert [name for name in PROGRAM["TABLES"] if f"<!-- table: {name} -->" not in text] == []
 
 
