@@ -7,6 +7,7 @@ of a part; and the seconds of a picture by one process and by one a core, in tur
 """
 
 import multiprocessing
+import os
 import random
 import resource
 import shutil
@@ -22,7 +23,7 @@ import common
 import csfnns
 from csfnns.messages.split import Splitter
 from csfnns.payloads.part import Division, Part
-from csfnns.process import cores
+from csfnns.process import THREADS, cores
 
 SPARE = 2
 MOST_SECONDS, LEAST_PSNR, MOST_GROWTH = 0.6, 56.0, 16.0
@@ -117,8 +118,10 @@ def pace(key: csfnns.Key, length: int, draw: random.Random, rounds: int) -> dict
 
 
 def hide(key: csfnns.Key, folder: Path, workers: int | None = None) -> Any:
-    """Hide the file."""
-    return csfnns.hide_long(folder / "big.zip", key, folder / "holiday", spare=SPARE, workers=workers)
+    """Hide the file, in a process of its own."""
+    if workers is not None:
+        os.environ[THREADS] = str(workers)
+    return csfnns.hide_long(folder / "big.zip", key, folder / "holiday", spare=SPARE)
 
 
 def reveal(key: csfnns.Key, folder: Path) -> Any:

@@ -14,7 +14,7 @@ import pytest
 from csfnns import workers
 from csfnns.errors import SearchError, UsageError
 from csfnns.process import python
-from csfnns.workers import MOST_ATTEMPTS, Pool, can_start, check_workers
+from csfnns.workers import MOST_ATTEMPTS, Pool, can_start
 
 
 class Recorded(workers.Worker):
@@ -152,11 +152,3 @@ def test_a_program_that_contains_python_starts_no_workers(monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(SearchError, match="cannot be started"), Pool(later, 1) as pool:
         list(pool.map([1]))
-
-
-@pytest.mark.parametrize("number", [0, -1])
-def test_numbers_of_workers(number: int) -> None:
-    check_workers(None)
-    check_workers(1)
-    with pytest.raises(UsageError, match=rf"workers must be 1 or more, got {number}\."):
-        check_workers(number)

@@ -160,22 +160,20 @@ def hide_long(
     overwrite: bool = False,
     dated: bool = True,
     covers: Place | None = None,
-    workers: int | None = None,
     progress: "Progress | None" = None,
 ) -> LongHidden:
     """Hide a file in as many pictures as it needs, each in a fresh cover, which `reveal_long` puts together again.
 
     The pictures are FOLDER-0001.png and so on in `out`, where FOLDER is its name; it is made if it is not there. Each
-    holds what leaves it at 56 dB with the method "direct". The file is read twice, and memory holds `spare` + 1 parts, or
-    with several workers two more for each, as pieces or as pictures.
+    holds what leaves it at 56 dB with the method "direct". One process a core makes the pictures, as far as memory allows
+    (CSFNNS_THREADS=1: this one alone); with the method "robust", with covers of a model, and for fewer than 4 pictures it
+    is always this one. The file is read twice; memory holds `spare` + 1 parts, and two more for each process.
 
     Args:
         path: File to hide, of any length. It is not compressed: a .zip needs fewer pictures.
         spare: Number of extra pictures. Any `spare` pictures of the set may be lost.
         receiver: Who gets it; None: the only one of the key.
         method: One for bytes, as in `hide`.
-        workers: Processes that make the pictures; 1: this one alone. None: one a core, as far as memory allows, but one
-            alone with the method "robust", with covers of a model, and for fewer than 4 pictures.
         progress: Called with the pictures done and all pictures; returning False cancels it.
 
     The others are those of `hide`. Where it fails or is stopped, there is no picture of it, and no process.
@@ -197,14 +195,7 @@ def hide_long(
         dated=dated,
     )
     return send_long(
-        Path(path),
-        Path(out),
-        splitter,
-        spare=spare,
-        suffix=suffix,
-        overwrite=overwrite,
-        workers=workers,
-        progress=progress,
+        Path(path), Path(out), splitter, spare=spare, suffix=suffix, overwrite=overwrite, progress=progress
     )
 
 

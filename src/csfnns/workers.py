@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import partial
 from typing import IO, Any, Generic, Self, TypeVar
 
-from csfnns.errors import Cancelled, CsfnnsError, SearchError, UsageError
+from csfnns.errors import Cancelled, CsfnnsError, SearchError
 from csfnns.process import THREADS, cores, python
 
 T = TypeVar("T")
@@ -204,12 +204,6 @@ def answer_of(call: Callable[[], R]) -> R | CsfnnsError:
 def modules() -> str:
     """PYTHONPATH with which another process finds what this one finds, the modules of a script's own tasks too."""
     return os.pathsep.join(map(os.path.abspath, sys.path))
-
-
-def check_workers(workers: int | None) -> None:
-    """Raise UsageError unless it is a number of workers, or None."""
-    if workers is not None and workers < 1:
-        raise UsageError(f"workers must be 1 or more, got {workers}.", "Give a larger number.")
 
 
 def can_start() -> bool:

@@ -21,7 +21,7 @@ def big(desk: Path, fixed_key: Callable[..., None]) -> bytes:
 
 def test_a_file_goes_through_a_folder(transcript: Callable[[str], None], desk: Path, big: bytes) -> None:
     transcript("""
-        $ csfnns hide big.zip -k mine.key -o holiday/ --workers 2
+        $ csfnns hide big.zip -k mine.key -o holiday/
         holiday/ has 4 pictures: any 2 of them restore big.zip (6,000 bytes).
         Send them as files or documents: chat apps recompress pictures.
         $ csfnns reveal holiday/holiday-0002.png -k mine.key
@@ -65,14 +65,6 @@ def test_what_a_folder_is_not_for(transcript: Callable[[str], None], big: bytes)
         $ csfnns hide big.zip -k mine.key -o a.png --spare 1
         error: --spare is for a folder of pictures.
         hint: Name one: -o FOLDER/.
-        [exit 2]
-        $ csfnns hide big.zip -k mine.key -o a.png --workers 2
-        error: --workers is for a folder of pictures.
-        hint: Name one: -o FOLDER/.
-        [exit 2]
-        $ csfnns hide big.zip -k mine.key -o holiday/ --workers 0
-        error: workers must be 1 or more, got 0.
-        hint: Give a larger number.
         [exit 2]
         $ csfnns hide --text "At noon" -k mine.key -o holiday/
         error: A folder of pictures is for a file.

@@ -179,10 +179,14 @@ def test_a_cover_that_holds_too_little_is_drawn_again() -> None:
     assert min(splitter.hide(part).stego.psnr for part in parts) >= 56
 
 
-EACH = pytest.mark.parametrize("count", [1, 2])
+@pytest.fixture(params=[1, 2])
+def count(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Processes that hide."""
+    processes: int = request.param
+    monkeypatch.setattr("csfnns.messages.split.cores", lambda: processes)
+    return processes
 
 
-@EACH
 def test_workers_change_nothing_but_the_time(count: int, tmp_path: Path, out: Path, started: list[Recorded]) -> None:
     (tmp_path / "big.zip").write_bytes(SENT)
     told: list[tuple[int, int, int]] = []
@@ -191,7 +195,7 @@ def test_workers_change_nothing_but_the_time(count: int, tmp_path: Path, out: Pa
     def progress(done: int, parts: int) -> None:
         told.append((done, parts, len(os.listdir(folder))))
 
-    hidden = csfnns.hide_long(tmp_path / "big.zip", KEY, folder, workers=count, progress=progress)
+    hidden = csfnns.hide_long(tmp_path / "big.zip", KEY, folder, progress=progress)
     assert told == [(i + 1, len(hidden.pictures), i + 1) for i in range(len(hidden.pictures))]
     assert sorted(folder.iterdir()) == list(hidden.pictures)
     assert (hidden.method, hidden.length) == ("direct", len(SENT))
@@ -204,7 +208,7 @@ def test_workers_change_nothing_but_the_time(count: int, tmp_path: Path, out: Pa
     assert all(worker.process.returncode is not None for worker in started)
 
 
-def test_how_many_processes_hide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_how_many_processes_hide(monkeypatch: pytest.MonkeyPatch) -> None:
     def splitter(**changes: Any) -> Splitter:
         about = {"receiver": None, "method": None, "suffix": ".png", "covers": None, "name": "a", "dated": False}
         return Splitter(KEY, **(about | changes))
@@ -212,36 +216,34 @@ def test_how_many_processes_hide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     usual = splitter()
     monkeypatch.setattr("csfnns.messages.split.cores", lambda: 8)
     monkeypatch.setattr("csfnns.messages.split.free_memory", lambda: 1e12)
-    assert [usual.workers(None, parts) for parts in (1, 3, 4, 9)] == [1, 1, 4, 8]
-    assert [usual.workers(asked, 9) for asked in (1, 2, 50)] == [1, 2, 9]
+    assert [usual.workers(parts) for parts in (1, 3, 4, 9)] == [1, 1, 4, 8]
     monkeypatch.setattr("csfnns.messages.split.free_memory", lambda: 2e8)
-    assert usual.workers(None, 9) == 3
+    assert usual.workers(9) == 3
     monkeypatch.setattr("csfnns.messages.split.free_memory", lambda: 1e7)
-    assert (usual.workers(None, 9), usual.workers(2, 9)) == (1, 2)
+    assert usual.workers(9) == 1
     monkeypatch.setattr("csfnns.messages.split.free_memory", lambda: 1e12)
     monkeypatch.setattr("csfnns.messages.split.can_start", lambda: False)
-    assert usual.workers(None, 9) == 1
-    (tmp_path / "big.zip").write_bytes(SENT)
-    with pytest.raises(UsageError, match="workers must be 1 or more, got 0"):
-        csfnns.hide_long(tmp_path / "big.zip", KEY, tmp_path / "in", workers=0)
+    assert usual.workers(9) == 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_a_worker_that_is_killed_costs_nothing(tmp_path: Path, out: Path, started: list[Recorded]) -> None:
+def test_a_worker_that_is_killed_costs_nothing(
+    tmp_path: Path, out: Path, started: list[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("csfnns.messages.split.cores", lambda: 2)
     (tmp_path / "big.zip").write_bytes(SENT)
 
     def kill(done: int, parts: int) -> None:
         if done < 3:
             started[-1].process.kill()
 
-    hidden = csfnns.hide_long(tmp_path / "big.zip", KEY, tmp_path / "in", workers=2, progress=kill)
+    hidden = csfnns.hide_long(tmp_path / "big.zip", KEY, tmp_path / "in", progress=kill)
     assert len(started) > 2
     (found,) = csfnns.reveal_long(hidden.pictures, KEY, out)
     assert (found.error, found.missing) == (None, ())
     assert (out / "big.zip").read_bytes() == SENT
 
 
-@EACH
 def test_a_part_that_fails_leaves_nothing(count: int, tmp_path: Path, started: list[Recorded]) -> None:
     album = tmp_path / "album"
     album.mkdir()
@@ -258,7 +260,6 @@ def test_a_part_that_fails_leaves_nothing(count: int, tmp_path: Path, started: l
             key,
             tmp_path / "in",
             covers=album,
-            workers=count,
             progress=lambda number, _: done.append(number),
         )
     assert done
@@ -268,7 +269,6 @@ def test_a_part_that_fails_leaves_nothing(count: int, tmp_path: Path, started: l
     assert all(worker.process.returncode is not None for worker in started)
 
 
-@EACH
 def test_what_is_stopped_leaves_nothing(count: int, tmp_path: Path, started: list[Recorded]) -> None:
     (tmp_path / "big.zip").write_bytes(SENT)
 
@@ -277,12 +277,11 @@ def test_what_is_stopped_leaves_nothing(count: int, tmp_path: Path, started: lis
 
     for stop, error in ((lambda done, parts: done < 2, Cancelled), (interrupt, KeyboardInterrupt)):
         with pytest.raises(error):
-            csfnns.hide_long(tmp_path / "big.zip", KEY, tmp_path / "in", workers=count, progress=stop)
+            csfnns.hide_long(tmp_path / "big.zip", KEY, tmp_path / "in", progress=stop)
         assert os.listdir(tmp_path) == ["big.zip"]
         assert all(worker.process.returncode is not None for worker in started)
 
 
-@EACH
 def test_a_file_that_changes_meanwhile_leaves_nothing(count: int, tmp_path: Path) -> None:
     sent = SENT * 3  # of which less than half is read before the first picture is there
     (tmp_path / "big.zip").write_bytes(sent)
@@ -291,7 +290,7 @@ def test_a_file_that_changes_meanwhile_leaves_nothing(count: int, tmp_path: Path
         (tmp_path / "big.zip").write_bytes(sent[::-1])
 
     with pytest.raises(PictureError, match="changed while it was read"):
-        csfnns.hide_long(tmp_path / "big.zip", KEY, tmp_path / "in", workers=count, progress=change)
+        csfnns.hide_long(tmp_path / "big.zip", KEY, tmp_path / "in", progress=change)
     assert os.listdir(tmp_path) == ["big.zip"]
 
 

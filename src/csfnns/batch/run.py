@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from csfnns.batch.store import Row, Store
 from csfnns.errors import UsageError
-from csfnns.workers import MOST_ATTEMPTS, check_workers
+from csfnns.workers import MOST_ATTEMPTS
 
 PAUSE = 0.2
 """Seconds between looks at what others do."""
@@ -63,7 +63,8 @@ class Runner:
     """Asked between jobs: True ends the run when what is begun is done."""
 
     def __post_init__(self) -> None:
-        check_workers(self.workers)
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"workers must be 1 or more, got {self.workers}.", "Give a larger number.")
         part, parts = self.shard
         if not 1 <= part <= parts:
             raise UsageError(f"shard must be like 2/4, got {part}/{parts}.", "Give the part, and how many there are.")

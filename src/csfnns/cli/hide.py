@@ -49,7 +49,6 @@ _UNDATED = "dated=no"
         group=options.MORE,
     ),
     spare=option("N", "Pictures of a folder that may be lost; 2 unless given.", group=options.MORE),
-    workers=option("N", "Processes that make the pictures of a folder; one a core unless given.", group=options.MORE),
 )
 def hide(
     access: KeyAccess,
@@ -61,7 +60,6 @@ def hide(
     method: str | None = None,
     settings: list[str] | None = None,
     spare: int | None = None,
-    workers: int | None = None,
     force: options.Force = False,
     verbose: options.Verbose = False,
     quiet: options.Quiet = False,
@@ -94,11 +92,10 @@ def hide(
             raise UsageError("A folder of pictures is for a file.", "Name a file; or one picture: -o picture.png.")
         secrets = _payload(payload or [], None, key)
         chosen = _method(key, method, settings, survive or [], secrets)
-        _hide_long(secrets, key, out, access, chosen, spare, workers, dated=dated, force=force, quiet=quiet, json=json)
+        _hide_long(secrets, key, out, access, chosen, spare, dated=dated, force=force, quiet=quiet, json=json)
         return
-    for name, given in {"--spare": spare, "--workers": workers}.items():
-        if given is not None:
-            raise UsageError(f"{name} is for a folder of pictures.", "Name one: -o FOLDER/.")
+    if spare is not None:
+        raise UsageError("--spare is for a folder of pictures.", "Name one: -o FOLDER/.")
     secrets = _payload(payload or [], text, key)
 
     import csfnns
@@ -133,7 +130,6 @@ def _hide_long(
     access: KeyAccess,
     method: Any,
     spare: int | None,
-    workers: int | None,
     *,
     dated: bool,
     force: bool,
@@ -161,7 +157,6 @@ def _hide_long(
             overwrite=force,
             dated=dated,
             covers=access.covers(key),
-            workers=workers,
             progress=progress,
         )
     if json:

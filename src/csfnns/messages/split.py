@@ -28,7 +28,7 @@ from csfnns.payloads.frame import Kind, pack
 from csfnns.payloads.part import OVERHEAD, Division, Part, encode_part, piece_size
 from csfnns.payloads.secret import Secret
 from csfnns.process import cores, undisturbed
-from csfnns.workers import Pool, can_start, check_workers
+from csfnns.workers import Pool, can_start
 
 if TYPE_CHECKING:
     from csfnns.search import Progress
@@ -88,15 +88,13 @@ class Splitter:
         self.__dict__.update(state)
         self._generator = self._generator or make_generator(self._key.profile, self._covers)
 
-    def workers(self, asked: int | None, parts: int) -> int:
+    def workers(self, parts: int) -> int:
         """Processes that hide so many parts; 1 is this one itself."""
-        if parts < _FEW or (asked is None and not can_start()):
+        if parts < _FEW or not can_start():
             return 1
-        if asked is None:
-            if self.method == "robust" or self._source == "model":  # which use all cores, and gigabytes
-                return 1
-            asked = int(min(cores(), free_memory() / estimate_cost(self._key.profile).memory))
-        return max(1, min(asked, parts))
+        if self.method == "robust" or self._source == "model":  # which use all cores, and gigabytes
+            return 1
+        return max(1, min(cores(), int(free_memory() / estimate_cost(self._key.profile).memory), parts))
 
     @undisturbed(SearchError)
     def make(self, part: Part) -> Made:
@@ -140,13 +138,11 @@ def send_long(
     spare: int,
     suffix: str,
     overwrite: bool,
-    workers: int | None,
     progress: "Progress | None",
 ) -> LongHidden:
     """Hide a file as `csfnns.hide_long` describes."""
     if not 0 <= spare < MOST_PIECES:
         raise UsageError(f"spare must be in 0…{MOST_PIECES - 1}, got {spare}.", "2 is usual.")
-    check_workers(workers)
     with _open(source) as file:
         length, digest = _measure(file)
         splitter = make_splitter()
@@ -154,7 +150,7 @@ def send_long(
         digits = max(4, len(str(of.parts)))
         stem = out.resolve().name or "picture"
         paths = [out / f"{stem}-{number:0{digits}}{suffix}" for number in range(1, of.parts + 1)]
-        with _made(out) as written, _mapped(splitter.make, splitter.workers(workers, of.parts)) as make:
+        with _made(out) as written, _mapped(splitter.make, splitter.workers(of.parts)) as make:
             for path in paths:
                 check_output_name(path, overwrite=overwrite, inputs=[source], jpeg=True)
             figures = []
