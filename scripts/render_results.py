@@ -112,7 +112,7 @@ _SHORT: dict[str, Cell] = {
 }
 
 
-def _cases(first: str, columns: Mapping[str, Cell], cases: Mapping[str, str]) -> Table:
+def _cases(first: str, columns: Mapping[str, Cell], cases: Mapping[str, str], source: str = "core") -> Table:
     """Table of some cases of core.py, by their labels."""
 
     def rows(data: Data | None) -> list[Row]:
@@ -124,7 +124,7 @@ def _cases(first: str, columns: Mapping[str, Cell], cases: Mapping[str, str]) ->
             table.append([label, *cells] if case else [label, NOT_RUN, *cells[1:]])
         return table
 
-    return Table("core", [first, *columns], rows)
+    return Table(source, [first, *columns], rows)
 
 
 _SETS = {
@@ -143,8 +143,9 @@ TABLES: dict[str, "Rendered"] = {
         _SHORT,
         {f"{name}, 256x256": case for name, case in _SETS.items()} | _SIZES | _RECEIVERS,
     ),
-    "fidelity": _cases(
-        "secrets, 256x256", _FULL, _SETS | {"ImageNet, in covers of `abstract`": "imagenet, covers of abstract"}
+    "fidelity": _cases("secrets, 256x256", _FULL, _SETS),
+    "fidelity-abstract": _cases(
+        "covers", _FULL, {"`abstract`, ImageNet secrets": "imagenet, covers of abstract"}, "core-abstract"
     ),
     "why": _cases("decoder", _SHORT, {"the trellis decoder": _SETS["ImageNet"]}),
     "targets": _cases(
@@ -330,6 +331,7 @@ class Listing:
 TABLES["runs"] = Listing(
     {
         "core": ("core", "the tables above"),
+        "core-abstract": ("core", "covers of `abstract`"),
         "detection/evidence": ("detection", "what SPAM, SRM and residuals find ([here](results-detectors.md))"),
         "detection/flaws": ("detection", "the smallest flaws that they would have seen"),
         "detection/informed": ("detection", "what somebody finds who knows the generator"),
