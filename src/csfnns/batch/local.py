@@ -52,7 +52,8 @@ def run_workers(
                 did = _end(worker)
                 if isinstance(did, CsfnnsError):
                     raise did
-                own, told = own + (did or 0), told and did is not None
+                own += did or 0
+                told = told and did is not None
                 if did is not None or not left:
                     break
                 deaths += 1
@@ -97,7 +98,10 @@ def _end(worker: Worker) -> "int | CsfnnsError | None":
 def work() -> None:
     """Be a worker: read orders from standard input, and do jobs until all are done or that input ends."""
     pipe, ended = own_pipe(), threading.Event()
-    folder, name, jobs, task = pipe.receive()
+    try:
+        folder, name, jobs, task = pipe.receive()
+    except EOFError:  # the process that started this one died before it gave orders
+        os._exit(0)
     pipe.on_end(ended.set)
     did = answer_of(partial(run_jobs, jobs, Store(Path(folder), name), task, stopped=ended.is_set))
     with suppress(OSError):  # nobody is there any more who wants to know

@@ -45,7 +45,7 @@ class Made(NamedTuple):
 
     data: bytes
     psnr: float
-    """Of the stego in dB."""
+    """PSNR of the stego against its cover, in dB."""
 
 
 class Splitter:
@@ -89,7 +89,7 @@ class Splitter:
         self._generator = self._generator or make_generator(self._key.profile, self._covers)
 
     def workers(self, parts: int) -> int:
-        """Processes that hide so many parts; 1 is this one itself."""
+        """Return the number of processes for this many parts; 1 means this process alone."""
         if parts < _FEW or not can_start():
             return 1
         if self.method == "robust" or self._source == "model":  # which use all cores, and gigabytes
@@ -180,7 +180,7 @@ def _parts(file: IO[bytes], source: Path, of: Division) -> Iterator[Part]:
 
 @contextmanager
 def _mapped(make: Callable[[Part], Made], workers: int) -> Iterator[Callable[[Iterable[Part]], Iterator[Made]]]:
-    """What makes pictures of parts, in their order, by so many processes."""
+    """Yield a function that makes the pictures of parts in order, in that many processes."""
     if workers == 1:
         yield lambda parts: map(make, parts)
         return
