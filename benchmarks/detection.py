@@ -66,6 +66,8 @@ from csfnns.stream import Seed
 
 COVERS = 120
 """Of covers/train; those behind them chose parameters."""
+INFORMED = 400
+"""Covers of `abstract`, of which there are as many as anybody likes."""
 SECRETS = ("imagenet", "coco", "celebahq")
 FEATURES: dict[str, tuple[Callable[[Picture], Any], str]] = {
     "spam": (spam_features, "spam.py"),
@@ -391,6 +393,14 @@ MATERIALS = {
         )
         for side in (64, 128, 192, 256)
     },
+    "payload-matching": Material(
+        "LSB matching, 20 % changed",
+        by_matching,
+        {"share": 0.2},
+        table="payload",
+        side=256,
+        control=True,
+    ),
     **{
         f"signs-{share}": Material(
             f"standard, {share} % of the signs follow the residual",
@@ -437,10 +447,10 @@ MATERIALS = {
         covers="abstract",
         side=256,
         secret=128,
-        most=200,
+        most=INFORMED,
     ),
     **{
-        name: Material(
+        f"informed-matching-{rate}": Material(
             f"LSB matching, {rate} % changed, covers of abstract",
             by_matching,
             {"share": rate / 100},
@@ -449,9 +459,9 @@ MATERIALS = {
             side=256,
             secret=128,
             control=True,
-            most=200,
+            most=INFORMED,
         )
-        for name, rate in (("informed-matching", 20), ("informed-matching-40", 40))
+        for rate in (20, 50)
     },
 }
 
@@ -603,7 +613,9 @@ class Run:
         """Payload of table `payload`, in bits a pixel, at which each detector reaches each level."""
         found = []
         for detector in DETECTORS:
-            curve = [row for row in rows if (row["table"], row["detector"]) == ("payload", detector)]
+            curve = [
+                row for row in rows if (row["table"], row["detector"], row["control"]) == ("payload", detector, False)
+            ]
             points = [(row["bpp"], row["accuracy"]) for row in curve if "accuracy" in row]
             for level in LEVELS if len(points) > 1 else ():
                 side, payload = crossing(points, level) or ("", math.nan)
@@ -662,7 +674,7 @@ class Run:
             value = float(row["accuracy"] if "accuracy" in row else row["auc"])
             if value > BARS[name]:
                 found.append(f"{name} finds standard with {value:.3f}, above {BARS[name]}")
-        for material in ("standard", "informed"):
+        for material in ("standard", "payload-128", "informed"):
             for name in (detector for of, detector in known if of == material):
                 if best.get((MATERIALS[material].table, name), 0.0) < CONTROL:
                     found.append(f"{name} finds no control at {CONTROL}: its scores of {material} mean little")

@@ -285,14 +285,14 @@ _MADE: dict[str, Cell] = {
     "levels changed, %": lambda row: _number(100 * row["changed"], 1),
 }
 _CURVE: dict[str, Cell] = {
-    "bits a pixel": _plain("bpp", 1),
+    "bits a pixel": lambda row: "" if row["control"] else _number(row["bpp"], 1),
     "recovered, dB": lambda row: _number((row["recovered"] or {}).get("mean"), 1),
     **_MADE,
 }
 for _name, _source, _columns, _detectors in (
     ("main", "evidence", _MADE, ("spam", "srm", "residual")),
     ("payload", "evidence", _CURVE, ("spam", "srm", "residual")),
-    ("flaws", "flaws", _MADE, ("spam", "residual")),
+    ("flaws", "evidence", _MADE, ("spam", "srm", "residual")),
     ("informed", "informed", _MADE, ("spam", "srm", "residual")),
 ):
     TABLES[f"evidence-{_name}"] = Table(
@@ -333,7 +333,6 @@ TABLES["runs"] = Listing(
         "core": ("core", "the tables above"),
         "core-abstract": ("core", "covers of `abstract`"),
         "detection/evidence": ("detection", "what SPAM, SRM and residuals find ([here](results-detectors.md))"),
-        "detection/flaws": ("detection", "the smallest flaws that they would have seen"),
         "detection/informed": ("detection", "what somebody finds who knows the generator"),
         "detection/networks": ("detection", "what networks trained from scratch find"),
         "detection/dctr": ("jpeg_detection", "what DCTR finds of bytes in JPEG files"),
