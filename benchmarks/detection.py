@@ -68,6 +68,8 @@ COVERS = 120
 """Of covers/train; those behind them chose parameters."""
 INFORMED = 400
 """Covers of `abstract`, of which there are as many as anybody likes."""
+COMPARED = 40
+"""Pairs of the comparison with methods that take long."""
 SECRETS = ("imagenet", "coco", "celebahq")
 FEATURES: dict[str, tuple[Callable[[Picture], Any], str]] = {
     "spam": (spam_features, "spam.py"),
@@ -282,7 +284,7 @@ def kept_features(file: Path, detector: str, picture: Callable[[], Picture]) -> 
 def take_stego(place: Place, material: str, i: int, *, keep: bool = False) -> Picture:
     """The i-th stego: from the folder, or made. Those of slow methods, or all with `keep`, are kept there."""
     about, file = MATERIALS[material], place.file(material, "stegos", i)
-    if keep or about.make in (by_trellis, by_paper):
+    if keep or about.make in SEARCHES:
         return kept_picture(file, lambda: about.make(place, material, i, **about.options))
     return about.make(place, material, i, **about.options)
 
@@ -298,15 +300,27 @@ def by_paper(place: Place, material: str, i: int) -> Picture:
     raise FileNotFoundError(place.file(material, "stegos", i))
 
 
+def by_method(place: Place, material: str, i: int, method: str, bpp: str = "6") -> Picture:
+    """A method of the tables, at its own settings."""
+    scheme = make_method(method, bpp, MATERIALS[material].side)[0]
+    return np.asarray(scheme.embed(place.plain(material, i), {place.seeds(i): place.secret(material, i)}))
+
+
 def by_direct(place: Place, material: str, i: int, model: Literal["cost", "grain"] = "cost") -> Picture:
-    """20 kB by the direct method."""
-    return Direct(model).embed(place.plain(material, i), {place.seeds(i): place.data(i)}, envelope=place.envelope(i))
+    """Random bytes by the direct method: 20 kB at 512x512, and in smaller pictures as many a pixel."""
+    data = place.data(i)[: BYTES * MATERIALS[material].side ** 2 // 512**2]
+    return Direct(model).embed(place.plain(material, i), {place.seeds(i): data}, envelope=place.envelope(i))
 
 
 def by_matching(
-    place: Place, material: str, i: int, share: float | None = None, like: Literal["changes", "bits"] = "changes"
+    place: Place,
+    material: str,
+    i: int,
+    share: float | None = None,
+    like: Literal["changes", "bits"] = "changes",
+    of: str = "standard",
 ) -> Picture:
-    """Steps of ±1 at random places: a share of the levels; or as many changes, or bits, as `standard` has there.
+    """Steps of ±1 at random places: a share of the levels; or as many changes, or bits, as another material has there.
 
     Of the bits, one for each level that is visited, half are right already.
     """
@@ -314,9 +328,9 @@ def by_matching(
     if share is not None:
         changes = share * cover.size
     elif like == "bits":
-        changes = count_bits(place, "standard", i) / 2
+        changes = count_bits(place, of, i) / 2
     else:
-        changes = compare(place.plain("standard", i), take_stego(place, "standard", i)).changed * cover.size
+        changes = compare(place.plain(of, i), take_stego(place, of, i)).changed * cover.size
     return lsb_matching(cover, round(changes), place.random(material, i))
 
 
@@ -365,6 +379,10 @@ def with_density_of_secret(place: Place, material: str, i: int, share: float) ->
     return (
         np.where((levels < 0) | (levels > 255), cover.reshape(-1) - delta, levels).astype(np.uint8).reshape(cover.shape)
     )
+
+
+SEARCHES = (by_trellis, by_paper, by_method)
+"""What takes long enough to be kept, and hides a picture."""
 
 
 def count_bits(place: Place, material: str, i: int) -> float:
@@ -440,6 +458,26 @@ MATERIALS = {
         )
         for per_cent in (5, 10, 20)
     },
+    **{
+        f"compare-{name}": Material(label, make, options, table="compare", side=64, secret=secret, most=COMPARED)
+        for name, label, make, options, secret in (
+            ("standard", "trellis, defaults", by_trellis, {}, 32),
+            ("matching-same", "LSB matching, as many changes", by_matching, {"of": "compare-standard"}, 32),
+            (
+                "matching-bits",
+                "LSB matching, as many bits",
+                by_matching,
+                {"like": "bits", "of": "compare-standard"},
+                32,
+            ),
+            ("direct", "direct, as many bytes a pixel as 20 kB at 512x512", by_direct, {}, 32),
+            ("paper", "Cs-FNNS (paper)", by_method, {"method": "paper"}, 32),
+            ("kishore", "Kishore et al.", by_method, {"method": "kishore"}, 32),
+            ("luo", "Luo et al.", by_method, {"method": "luo"}, 32),
+            ("steganogan", "SteganoGAN, 1.5 bits a pixel", by_method, {"method": "steganogan", "bpp": "1.5"}, 16),
+            ("lsb", "low bits replaced", by_method, {"method": "lsb"}, 32),
+        )
+    },
     "informed": Material(
         "trellis, defaults, covers of abstract",
         by_trellis,
@@ -488,13 +526,15 @@ def examine(place: Place, material: str, i: int, detectors: Sequence[str]) -> Ro
         plain, stego = place.plain(material, i), take()
         found = compare(plain, stego)
         row: Row = {"cover": place.name(material, i), "psnr": found.psnr, "changed": found.changed}
-        if MATERIALS[material].make not in (by_trellis, by_paper):
+        if MATERIALS[material].make not in SEARCHES:
             return row
         secret, seeds = place.secret_path(i), place.seeds(i)
         row |= {"secret": f"{secret.parent.name}/{secret.stem}", "recovered": None}
         with suppress(NoMessageError):
-            if material == "paper":
-                arrived = make_method("paper", "6", MATERIALS[material].side)[0].extract(stego, plain, seeds)
+            if material == "paper" or MATERIALS[material].make is by_method:
+                about = {"method": "paper", "bpp": "6"} | dict(MATERIALS[material].options)
+                scheme = make_method(about["method"], about["bpp"], MATERIALS[material].side)[0]
+                arrived = scheme.extract(stego, plain, seeds)
             else:
                 arrived = Trellis().extract(stego, plain, seeds, envelope=place.envelope(i))
                 row["bits"] = count_bits(place, material, i)
