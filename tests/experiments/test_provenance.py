@@ -2,6 +2,7 @@
 
 import ast
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -57,6 +58,21 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copy = Path(shutil.copytree(provenance.PACKAGE, tmp_path / "csfnns"))
     monkeypatch.setattr(provenance, "PACKAGE", copy)
     return copy
+
+
+def test_a_checkout_has_a_commit_and_a_copy_has_none(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert provenance.commit() is None
+    checkout = package.parent / "checkout"
+    (checkout / "src" / "csfnns").mkdir(parents=True)
+    git = ["git", "-C", str(checkout), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", "init", "-q", str(checkout)], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "one"], check=True)
+    monkeypatch.setattr(provenance, "PACKAGE", checkout / "src" / "csfnns")
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout
+    found = provenance.commit()
+    assert found
+    assert len(found) >= 7
+    assert head.startswith(found)
 
 
 def test_every_part_exists() -> None:

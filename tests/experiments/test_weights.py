@@ -217,6 +217,8 @@ def _random(network: nn.Module) -> nn.Module:
 def test_a_dncnn_takes_the_place_of_the_denoiser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inner = [nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU()]
     net = _random(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), *inner, nn.Conv2d(4, 3, 3, padding=1)))
+    net[3].running_var *= 1e-4  # of the size of what is added to it before the root
+    net[3].weight.data *= 0.01
     net[-1].weight.data *= 0.02  # so that few levels are cut off at 0
     state = {f"module.dncnn.{name}": each for name, each in net.state_dict().items()}
     torch.save({"epoch": 3, "state_dict": state, "optimizer": {"lr": 1e-3}}, tmp_path / "net.pth")

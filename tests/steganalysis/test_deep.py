@@ -70,6 +70,11 @@ def test_each_colour_is_filtered_separately() -> None:
 
 
 @EACH
+def test_rates_are_of_the_size_that_networks_are_trained_with(name: str) -> None:
+    assert 1e-5 <= make_network(name, 1).rate <= 1e-2
+
+
+@EACH
 @pytest.mark.parametrize("shape", [(1, 16, 16), (2, 17, 23), (1, 64, 48)])
 def test_any_size_gives_two_logits(name: str, shape: tuple[int, int, int]) -> None:
     network = make_network(name, 1).eval()

@@ -86,3 +86,12 @@ def test_missing_scores_are_refused() -> None:
 def test_the_curve_is_drawn_as_a_picture() -> None:
     with Image.open(io.BytesIO(draw(roc([0.1, 0.4], [0.3, 0.9]), "rs"))) as image:
         assert (image.format, image.size) == ("PNG", (675, 675))
+
+
+def test_detections_go_up_and_false_alarms_to_the_right() -> None:
+    """A detector that is nearly perfect: its curve is in the upper left."""
+    with Image.open(io.BytesIO(draw(roc([0.1, 0.2, 0.3], [0.8, 0.9, 0.7]), "rs"))) as image:
+        blue = np.argwhere(np.abs(np.asarray(image.convert("RGB")).astype(int) - (0x1F, 0x5F, 0xA8)).max(axis=2) < 8)
+    down, right = blue.mean(axis=0) / 675
+    assert down < 0.4
+    assert right < 0.5
