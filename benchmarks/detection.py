@@ -300,9 +300,9 @@ def by_paper(place: Place, material: str, i: int) -> Picture:
     raise FileNotFoundError(place.file(material, "stegos", i))
 
 
-def by_method(place: Place, material: str, i: int, method: str, bpp: str = "6") -> Picture:
-    """A method of the tables, at its own settings."""
-    scheme = make_method(method, bpp, MATERIALS[material].side)[0]
+def by_method(place: Place, material: str, i: int, method: str, bpp: str = "6", **changes: str) -> Picture:
+    """A method of the tables, at its own settings but for `changes`."""
+    scheme = make_method(method, bpp, MATERIALS[material].side, **changes)[0]
     return np.asarray(scheme.embed(place.plain(material, i), {place.seeds(i): place.secret(material, i)}))
 
 
@@ -472,6 +472,7 @@ MATERIALS = {
             ),
             ("direct", "direct, as many bytes a pixel as 20 kB at 512x512", by_direct, {}, 32),
             ("paper", "Cs-FNNS (paper)", by_method, {"method": "paper"}, 32),
+            ("gamma", "the same, evading XuNet", by_method, {"method": "paper", "evade": "xunet"}, 32),
             ("kishore", "Kishore et al.", by_method, {"method": "kishore"}, 32),
             ("luo", "Luo et al.", by_method, {"method": "luo"}, 32),
             ("steganogan", "SteganoGAN, 1.5 bits a pixel", by_method, {"method": "steganogan", "bpp": "1.5"}, 16),

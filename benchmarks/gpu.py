@@ -1,13 +1,13 @@
-"""What a GPU is for, in about eight minutes: `python benchmarks/gpu.py` (`--device cpu --quick` tries it elsewhere).
+"""What a GPU is for, in about twelve minutes: `python benchmarks/gpu.py` (`--device cpu --quick` tries it elsewhere).
 
 a) `paper` with its own search at 256x256, 512x512 and 1024x1024, one picture at a time and in batches.
 b) `robust` at 512x512, likewise, with and without its channel in the search; receivers read every case of the channel.
 c) γ: `paper` at 512x512 against the shipped XuNet, by the settings of `csfnns hide --evade xunet`.
+d) Figure 4's networks at 512x512, by detection.py: as many splits as end within `--networks` seconds. Its result is
+   networks.json beside that of this program.
+e) Training of the pretrained networks, by the recipe of src/csfnns/weights/README.md, into the folder `detectors` there.
 
-Figure 4's networks are trained afterwards: step a leaves its batches of 8 where detection.py looks for stegos of `paper`.
-
-    python benchmarks/gpu.py --work W
-    python benchmarks/detection.py --device cuda --work W --materials paper matching-40 --detectors xunet siastegnet srnet
+`--only` takes some of these letters; c needs a. Step a leaves batches of 8 where detection.py looks for stegos of `paper`.
 
 Seconds are a picture's, with making the decoder and both copies, after a warm-up of the same shape. Receivers decode on the
 processor. Pairs are covers of covers/eval (their middles at 256x256) and secrets of imagenet; at 1024x1024 covers of
@@ -15,6 +15,8 @@ processor. Pairs are covers of covers/eval (their middles at 256x256) and secret
 is written anew after each row.
 """
 
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,7 +29,7 @@ import numpy as np
 import torch
 
 import detection
-from common import ROOT, make_method, make_parser, pictures, write
+from common import ROOT, SCRIPT, make_method, make_parser, pictures, write
 from csfnns.covers.abstract import AbstractCovers
 from csfnns.errors import NoMessageError
 from csfnns.experiments.provenance import code_digest
@@ -47,6 +49,18 @@ JOBS = (
     *(("b", name, 512, batch) for name in ("robust", "robust, no channel") for batch in (1, 4)),
 )
 SINGLE, BATCHES, WARM_UP_STEPS, SHARED = 3, 2, 20, 8  # SHARED: the batches that detection.py takes over
+
+NETWORKS = ("xunet", "siastegnet", "srnet")
+SHOWN = ("standard", "matching-10", "matching-same")
+"""Materials of detection.py that Figure 4's networks are trained on: what is sent, and two controls."""
+TRAINED = {"xunet": 3000, "siastegnet": 3000}
+"""Pretrained network → steps of each of its two trainings."""
+LESSONS = {
+    "half": ["matching", "--rate", "1", "--count", "326"],
+    "fifth": ["matching", "--rate", "0.4", "--count", "326"],
+    "standard": ["standard", "--bpp", "24", "--count", "489"],
+}
+"""Pairs that they learn from: the first set, then all."""
 
 Row = dict[str, Any]
 Pair = tuple[Picture, Picture, ReceiverSeeds]
@@ -135,7 +149,7 @@ class Run:
     def speed(self) -> None:
         """Steps a and b."""
         single: dict[Any, float] = {}
-        for step, what, side, batch in JOBS:
+        for step, what, side, batch in (job for job in JOBS if job[0] in self.arguments.only):
             scheme = self.scheme(what.split(",")[0], side, **({"channel": None} if "no" in what else {}))
             place, grid = self.train if batch == SHARED else self.eval, side // (2 if step == "a" else 4)
             count = SINGLE if batch == 1 else BATCHES * batch
@@ -159,6 +173,58 @@ class Run:
         shown["with"] = self.measure(about, scheme, pairs, 1)
         self.rows[-1] |= {f"says_{name}": spread(detector.scores(each).tolist()) for name, each in shown.items()}
 
+    def judge(self) -> None:
+        """Step d."""
+        about, folder = self.arguments, self.arguments.out.parent
+        command: list[object] = ["--data", about.data, "--work", about.work, "--device", about.device]
+        command += [
+            "--limit",
+            about.networks,
+            "--out",
+            folder / "networks.json",
+            "--workers",
+            8,
+            "--materials",
+            *SHOWN,
+            "--detectors",
+            *NETWORKS,
+        ]
+        command += ["--commit", about.commit] if about.commit else []
+        command += ["--quick"] if about.quick else []
+        # Its bars are its own; a run that was stopped by the limit has all of its rows so far.
+        subprocess.run([sys.executable, ROOT / "benchmarks" / "detection.py", *map(str, command)], check=False)
+
+    def teach(self) -> None:
+        """Step e."""
+        about, folder = self.arguments, self.arguments.out.parent / "detectors"
+        covers, secrets = about.data / "covers" / "train", about.data / "kodak"
+        for name, choices in LESSONS.items():
+            command: list[object] = ["experiment", "pairs", "--covers", covers, "--out", folder / name, "--size", 128]
+            command += ["--scheme", *choices[:-1], 16 if about.quick else choices[-1]]
+            command += ["--secrets", secrets] if name == "standard" else []
+            call(SCRIPT, *command, "--workers", 2 if about.quick else 8)
+        first, every = (["--pairs", folder / "half"], [x for name in LESSONS for x in ("--pairs", folder / name)])
+        for name, steps in TRAINED.items():
+            how = ["--detector", name, "--device", about.device, "--steps", 20 if about.quick else steps]
+            program = (sys.executable, ROOT / "training" / "detectors.py")
+            call(*program, *how, *first, "--out", folder / "first")
+            call(
+                *program,
+                *how,
+                *every,
+                "--out",
+                folder,
+                "--rate",
+                0.001,
+                "--start",
+                folder / "first" / f"{name}.safetensors",
+            )
+
+
+def call(*command: object) -> None:
+    """Run a command to its end; it must succeed."""
+    subprocess.run([*map(str, command)], check=True)
+
 
 def embed(scheme: CsFnns, pairs: Sequence[Pair]) -> tuple[list[Picture], float]:
     """Stegos and the seconds of all."""
@@ -177,11 +243,14 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "detection", help="folder of detection.py")
     parser.add_argument("--commit", help="of the source, where there is no checkout")
+    parser.add_argument("--only", default="abcde", help="steps (default %(default)s)")
+    parser.add_argument("--networks", type=float, default=240, help="seconds of step d (default %(default)s)")
     arguments = parser.parse_args()
     arguments.out = arguments.out or ROOT / "results" / "gpu.json"
     run = Run(arguments)
-    run.speed()
-    run.evade()
+    for letters, step in {"ab": run.speed, "c": run.evade, "d": run.judge, "e": run.teach}.items():
+        if set(letters) & set(arguments.only):
+            step()
 
 
 if __name__ == "__main__":
