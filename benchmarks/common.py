@@ -91,17 +91,19 @@ def _as_arguments(arguments: Sequence[object]) -> Iterator[None]:
         sys.argv = before
 
 
-def make_method(name: str, bpp: str, side: int, steps: int | None = None, **changes: str) -> tuple[Any, int]:
+def make_method(name: str, bpp: str, side: int, steps: int | None = None, evade: str | None = None) -> tuple[Any, int]:
     """Scheme of a method of the tables, for covers of that side, and the side of its secrets.
 
-    `steps` are those of its search; None for its own. `changes` are other values of its settings.
+    `steps` are those of its search; None for its own. `evade` names a network that the search evades.
     """
     from csfnns.experiments.base import Case
     from csfnns.experiments.methods import METHODS, Setting, grid_side
 
     case = Case("one", "one secret", bpp=bpp)  # type: ignore[arg-type]  # parsers allow no others
     method = METHODS[name]
-    return method.build(method.profile(case, side), Setting(side, steps, "cpu", changes), []), grid_side(side, case)
+    return method.build(
+        method.profile(case, side), Setting(side, steps, "cpu", {"evade": evade} if evade else {}), []
+    ), grid_side(side, case)
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

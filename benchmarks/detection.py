@@ -300,9 +300,9 @@ def by_paper(place: Place, material: str, i: int) -> Picture:
     raise FileNotFoundError(place.file(material, "stegos", i))
 
 
-def by_method(place: Place, material: str, i: int, method: str, bpp: str = "6", **changes: str) -> Picture:
-    """A method of the tables, at its own settings but for `changes`."""
-    scheme = make_method(method, bpp, MATERIALS[material].side, **changes)[0]
+def by_method(place: Place, material: str, i: int, method: str, bpp: str = "6", evade: str | None = None) -> Picture:
+    """A method of the tables, at its own settings; `evade` names a network that its search evades."""
+    scheme = make_method(method, bpp, MATERIALS[material].side, evade=evade)[0]
     return np.asarray(scheme.embed(place.plain(material, i), {place.seeds(i): place.secret(material, i)}))
 
 
