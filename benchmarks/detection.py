@@ -502,6 +502,17 @@ MATERIALS = {
         )
         for rate in (20, 50)
     },
+    "informed-lsb": Material(
+        "the same secrets, low bits replaced, covers of abstract",
+        by_method,
+        {"method": "lsb"},
+        table="informed",
+        covers="abstract",
+        side=256,
+        secret=128,
+        control=True,
+        most=INFORMED,
+    ),
 }
 
 
