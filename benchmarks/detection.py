@@ -550,7 +550,8 @@ def examine(place: Place, material: str, i: int, detectors: Sequence[str]) -> Ro
             else:
                 arrived = Trellis().extract(stego, plain, seeds, envelope=place.envelope(i))
                 row["bits"] = count_bits(place, material, i)
-            row["recovered"] = compare(arrived.grid, place.secret(material, i)).psnr
+            found = compare(arrived.grid, place.secret(material, i))
+            row |= {"exact": True} if math.isinf(found.psnr) else {"recovered": found.psnr}
         return row
 
     row = kept_row(place.folder(material) / "figures" / f"{place.name(material, i)}.json", figures)
@@ -688,6 +689,7 @@ class Run:
             "pairs": len(figures),
             "stego_psnr": {"mean": fmean(psnrs), "sd": pstdev(psnrs)},
             "recovered": {"mean": fmean(recovered), "least": min(recovered)} if recovered else None,
+            "exact": sum("exact" in each for each in figures),
             "bpp": about.bpp,
             "bits": fmean(each["bits"] for each in figures) if "bits" in figures[0] else None,
             "changed": fmean(each["changed"] for each in figures),

@@ -225,6 +225,7 @@ TABLES["detection-dctr"] = Table(
 
 # Tables of the evidence of benchmarks/detection.py: a row a material, a column a detector.
 _TRAINED = {"spam": "SPAM", "srm": "SRM", "residual": "residuals"}
+_JUDGES = {name: f"{label}: right, %" for name, label in _TRAINED.items()} | {"stegexpose": "StegExpose"}
 
 
 def _seen(table: str, columns: Mapping[str, Cell], detectors: Sequence[str]) -> Callable[[Data | None], list[Row]]:
@@ -263,6 +264,12 @@ def _label(row: Data) -> str:
     return str(row["what"]) + (" (control)" if row.get("control") else "")
 
 
+def _recovered(row: Data) -> str:
+    """Mean PSNR; of what arrives exactly, in how many pairs."""
+    exact = row.get("exact")
+    return f"exact, {exact} of {row['pairs']}" if exact else _number((row["recovered"] or {}).get("mean"), 1)
+
+
 def _pooled(data: Data | None) -> list[Row]:
     """Rows of a material and a detector, with the accuracy for each number of pictures that are judged together."""
     if data is None:
@@ -286,7 +293,7 @@ _MADE: dict[str, Cell] = {
 }
 _CURVE: dict[str, Cell] = {
     "bits a pixel": lambda row: "" if row["control"] else _number(row["bpp"], 1),
-    "recovered, dB": lambda row: _number((row["recovered"] or {}).get("mean"), 1),
+    "recovered, dB": _recovered,
     **_MADE,
 }
 for _name, _source, _columns, _detectors in (
@@ -294,10 +301,11 @@ for _name, _source, _columns, _detectors in (
     ("payload", "evidence", _CURVE, ("spam", "srm", "residual")),
     ("flaws", "evidence", _MADE, ("spam", "srm", "residual")),
     ("informed", "informed", _MADE, ("spam", "srm", "residual")),
+    ("compare", "compare", _CURVE, ("spam", "srm", "residual", "stegexpose")),
 ):
     TABLES[f"evidence-{_name}"] = Table(
         f"detection/{_source}",
-        ["stegos", *_columns, *(f"{_TRAINED[each]}: right, %" for each in _detectors)],
+        ["stegos", *_columns, *(_JUDGES[each] for each in _detectors)],
         _seen(_name, _columns, _detectors),
     )
 TABLES["evidence-pooled"] = Table(
@@ -334,6 +342,7 @@ TABLES["runs"] = Listing(
         "core-abstract": ("core", "covers of `abstract`"),
         "detection/evidence": ("detection", "what SPAM, SRM and residuals find ([here](results-detectors.md))"),
         "detection/informed": ("detection", "what somebody finds who knows the generator"),
+        "detection/compare": ("detection", "what they find of other methods, on the same covers"),
         "detection/networks": ("detection", "what networks trained from scratch find"),
         "detection/dctr": ("jpeg_detection", "what DCTR finds of bytes in JPEG files"),
         "address": (
