@@ -319,10 +319,11 @@ def by_matching(
     share: float | None = None,
     like: Literal["changes", "bits"] = "changes",
     of: str = "standard",
+    strength: int = 1,
 ) -> Picture:
     """Steps of ±1 at random places: a share of the levels; or as many changes, or bits, as another material has there.
 
-    Of the bits, one for each level that is visited, half are right already.
+    Of the bits, one for each level that is visited, half are right already. `strength` is another length of the steps.
     """
     cover = place.plain(material, i)
     if share is not None:
@@ -331,7 +332,7 @@ def by_matching(
         changes = count_bits(place, of, i) / 2
     else:
         changes = compare(place.plain(of, i), take_stego(place, of, i)).changed * cover.size
-    return lsb_matching(cover, round(changes), place.random(material, i))
+    return lsb_matching(cover, round(changes), place.random(material, i), strength)
 
 
 def by_wrong_grain(place: Place, material: str, i: int, sigma: str = "1", correlation: float = 0) -> Picture:
@@ -489,10 +490,10 @@ MATERIALS = {
         most=INFORMED,
     ),
     **{
-        f"informed-matching-{rate}": Material(
-            f"LSB matching, {rate} % changed, covers of abstract",
+        name: Material(
+            f"{label}, covers of abstract",
             by_matching,
-            {"share": rate / 100},
+            options,
             table="informed",
             covers="abstract",
             side=256,
@@ -500,19 +501,12 @@ MATERIALS = {
             control=True,
             most=INFORMED,
         )
-        for rate in (20, 50)
+        for name, label, options in (
+            ("informed-matching-20", "LSB matching, 20 % changed", {"share": 0.2}),
+            ("informed-matching-50", "LSB matching, 50 % changed", {"share": 0.5}),
+            ("informed-steps-of-3", "±3 on 50 % of the levels", {"share": 0.5, "strength": 3}),
+        )
     },
-    "informed-lsb": Material(
-        "the same secrets, low bits replaced, covers of abstract",
-        by_method,
-        {"method": "lsb"},
-        table="informed",
-        covers="abstract",
-        side=256,
-        secret=128,
-        control=True,
-        most=INFORMED,
-    ),
 }
 
 
