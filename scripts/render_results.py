@@ -66,6 +66,27 @@ class Table:
         return "\n".join([*lines, "", _origin(self.source, data)]) + "\n"
 
 
+@dataclass(frozen=True)
+class Experiment:
+    """A table of the paper, as `csfnns experiment` lays it out, without the paper's own rows."""
+
+    source: str
+    """Name of the JSON in results/; of a table of results/earlier.json where that was not run."""
+
+    def render(self, results: Path) -> str:
+        """Return the table in Markdown, with the line that names its run."""
+        data = _read(results / f"{self.source}.json")
+        if data is None:
+            return Kept("earlier", self.source).render(results)
+        table = data["tables"][0]
+        rows = [
+            [row[0], row[1].removeprefix("here").lstrip(", "), *row[2:]] for row in table["rows"] if "here" in row[1]
+        ]
+        head = [table["head"][0], "", *table["head"][2:]]
+        lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)]), *map(_line, rows)]
+        return "\n".join([*lines, "", _origin(self.source, data)]) + "\n"
+
+
 # Columns of the tables of benchmarks/core.py: heading → cell for the summary of a case.
 Cell = Callable[[Data], str]
 
@@ -144,9 +165,7 @@ TABLES: dict[str, "Rendered"] = {
         {f"{name}, 256x256": case for name, case in _SETS.items()} | _SIZES | _RECEIVERS,
     ),
     "fidelity": _cases("secrets, 256x256", _FULL, _SETS),
-    "fidelity-abstract": _cases(
-        "covers", _FULL, {"`abstract`, ImageNet secrets": "imagenet, covers of abstract"}, "core-abstract"
-    ),
+    "fidelity-abstract": _cases("covers", _FULL, {"`abstract`, ImageNet secrets": "imagenet, covers of abstract"}),
     "why": _cases("decoder", _SHORT, {"the trellis decoder": _SETS["ImageNet"]}),
     "targets": _cases(
         "asked for",
@@ -339,7 +358,6 @@ class Listing:
 TABLES["runs"] = Listing(
     {
         "core": ("core", "the tables above"),
-        "core-abstract": ("core", "covers of `abstract`"),
         "detection/evidence": ("detection", "what SPAM, SRM and residuals find ([here](results-detectors.md))"),
         "detection/informed": ("detection", "what somebody finds who knows the generator"),
         "detection/compare": ("detection", "what they find of other methods, on the same covers"),
@@ -536,27 +554,6 @@ def _gpu(data: Data | None) -> list[Row]:
     return rows
 
 
-def _of_paper(what: str) -> Callable[[Data | None], list[Row]]:
-    """Rows of a table of `csfnns experiment` that were measured here."""
-
-    def rows(data: Data | None) -> list[Row]:
-        if data is None:
-            return [[NOT_RUN]]
-        (table,) = data["tables"]
-        assert table["head"][3].endswith(f": {what} PSNR (dB) ↑")
-        return [
-            [row[0], row[1].removeprefix("here").lstrip(", "), *row[2:]] for row in table["rows"] if "here" in row[1]
-        ]
-
-    return rows
-
-
-def _paper_head(what: str) -> list[str]:
-    figures = ("PSNR, dB", "SSIM", "LPIPS", "APD")
-    sets = [f"{name}: {what} {figures[0]}" for name in ("ImageNet", "COCO", "CelebA-HQ")]
-    return ["method", "", "pairs a set", *(cell for first in sets for cell in (first, *figures[1:]))]
-
-
 def _pretrained(data: Data | None) -> list[Row]:
     """Rows of benchmarks/pretrained.py: what each detector finds in a set."""
     table = []
@@ -600,8 +597,7 @@ TABLES |= {
         ["AUC at rate 0.2", *(f"`{each}`" for each in _STATISTICS)],
         _statistics("areas"),
     ),
-    "table1": Table("table1", _paper_head("stego"), _of_paper("stego")),
-    "table2": Table("table2", _paper_head("recovered"), _of_paper("recovered")),
+    **{f"table{n}": Experiment(f"table{n}") for n in (1, 2, 3, 5, 6)},
     "pretrained": Table(
         "pretrained",
         [
@@ -660,7 +656,7 @@ class Kept:
         return f"An earlier run ({commit}): {shown}. Pictures: {table['pictures']}."
 
 
-Rendered = Table | Listing | Kept
+Rendered = Table | Experiment | Listing | Kept
 
 
 def find_table(name: str) -> Rendered | None:
