@@ -504,6 +504,7 @@ MATERIALS = {
         for name, label, options in (
             ("informed-matching-20", "LSB matching, 20 % changed", {"share": 0.2}),
             ("informed-matching-50", "LSB matching, 50 % changed", {"share": 0.5}),
+            ("informed-matching-100", "±1 on every level", {"share": 1.0}),
             ("informed-steps-of-3", "±3 on 50 % of the levels", {"share": 0.5, "strength": 3}),
         )
     },
