@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from csfnns.batch.store import Store
 from csfnns.experiments.provenance import code_digest, code_of, environment
+from csfnns.images.io import Picture, fit
 from csfnns.methods import Envelope, ReceiverSeeds
 from csfnns.stream import Seed
 
@@ -104,6 +107,25 @@ def make_method(name: str, bpp: str, side: int, steps: int | None = None, evade:
     return method.build(
         method.profile(case, side), Setting(side, steps, "cpu", {"evade": evade} if evade else {}), []
     ), grid_side(side, case)
+
+
+def follow_secret(
+    cover: Picture, stego: Picture, secret: Picture, share: float, random: np.random.Generator
+) -> Picture:
+    """The stego with a share of its changes moved to where the secret, laid over the cover, has edges."""
+    delta = stego.reshape(-1).astype(np.int16) - cover.reshape(-1)
+    moved = np.flatnonzero(delta)
+    moved = moved[random.random(len(moved)) < share]
+    laid = fit(secret, *cover.shape[1::-1]).astype(np.int16)
+    down, right = (abs(np.diff(laid, axis=axis, append=np.take(laid, [-1], axis))) for axis in (0, 1))
+    edges = (down + right).reshape(-1)
+    # The places with the largest log(u) / weight are a draw without replacement (Efraimidis and Spirakis 2006).
+    rank = np.where(delta == 0, np.log(random.random(delta.size)) / (edges + 0.1), -np.inf)
+    taken = np.argpartition(-rank, len(moved))[: len(moved)] if len(moved) else moved
+    delta[taken], delta[moved] = delta[moved], 0
+    levels = cover.reshape(-1) + delta
+    kept = np.where((levels < 0) | (levels > 255), cover.reshape(-1) - delta, levels)
+    return kept.astype(np.uint8).reshape(cover.shape)
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

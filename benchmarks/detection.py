@@ -42,7 +42,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from common import ROOT, envelope, make_method, make_parser, own_code, pictures, print_table, receiver, write
+from common import (
+    ROOT,
+    envelope,
+    follow_secret,
+    make_method,
+    make_parser,
+    own_code,
+    pictures,
+    print_table,
+    receiver,
+    write,
+)
 from csfnns.batch.store import VERSION
 from csfnns.coding.distributions import GRAIN, GRAIN_SIGMA, grain_distributions
 from csfnns.covers.abstract import AbstractCovers
@@ -365,21 +376,7 @@ def with_signs_of_residual(place: Place, material: str, i: int, share: float) ->
 def with_density_of_secret(place: Place, material: str, i: int, share: float) -> Picture:
     """`standard`, but a share of its changes goes where the secret, laid over the cover, has edges."""
     cover, stego = place.plain("standard", i), take_stego(place, "standard", i)
-    random, side = place.random(material, i), MATERIALS[material].side
-    delta = stego.reshape(-1).astype(np.int16) - cover.reshape(-1)
-    moved = np.flatnonzero(delta)
-    moved = moved[random.random(len(moved)) < share]
-    secret = fit(read_picture(place.secret_path(i)), side, side).astype(np.int16)
-    down, right = (abs(np.diff(secret, axis=axis, append=np.take(secret, [-1], axis))) for axis in (0, 1))
-    edges = (down + right).reshape(-1)
-    # The places with the largest log(u) / weight are a draw without replacement (Efraimidis and Spirakis 2006).
-    rank = np.where(delta == 0, np.log(random.random(delta.size)) / (edges + 0.1), -np.inf)
-    taken = np.argpartition(-rank, len(moved))[: len(moved)] if len(moved) else moved
-    delta[taken], delta[moved] = delta[moved], 0
-    levels = cover.reshape(-1) + delta
-    return (
-        np.where((levels < 0) | (levels > 255), cover.reshape(-1) - delta, levels).astype(np.uint8).reshape(cover.shape)
-    )
+    return follow_secret(cover, stego, read_picture(place.secret_path(i)), share, place.random(material, i))
 
 
 SEARCHES = (by_trellis, by_paper, by_method)
