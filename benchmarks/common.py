@@ -109,23 +109,24 @@ def make_method(name: str, bpp: str, side: int, steps: int | None = None, evade:
     ), grid_side(side, case)
 
 
-def follow_secret(
-    cover: Picture, stego: Picture, secret: Picture, share: float, random: np.random.Generator
-) -> Picture:
-    """The stego with a share of its changes moved to where the secret, laid over the cover, has edges."""
+def follow(cover: Picture, stego: Picture, weights: Any, share: float, random: np.random.Generator) -> Picture:
+    """The stego with a share of its changes moved to where the weights, of the cover's shape, are large."""
     delta = stego.reshape(-1).astype(np.int16) - cover.reshape(-1)
     moved = np.flatnonzero(delta)
     moved = moved[random.random(len(moved)) < share]
-    laid = fit(secret, *cover.shape[1::-1]).astype(np.int16)
-    down, right = (abs(np.diff(laid, axis=axis, append=np.take(laid, [-1], axis))) for axis in (0, 1))
-    edges = (down + right).reshape(-1)
     # The places with the largest log(u) / weight are a draw without replacement (Efraimidis and Spirakis 2006).
-    rank = np.where(delta == 0, np.log(random.random(delta.size)) / (edges + 0.1), -np.inf)
+    rank = np.where(delta == 0, np.log(random.random(delta.size)) / (weights.reshape(-1) + 0.1), -np.inf)
     taken = np.argpartition(-rank, len(moved))[: len(moved)] if len(moved) else moved
     delta[taken], delta[moved] = delta[moved], 0
     levels = cover.reshape(-1) + delta
     kept = np.where((levels < 0) | (levels > 255), cover.reshape(-1) - delta, levels)
     return kept.astype(np.uint8).reshape(cover.shape)
+
+
+def edges(secret: Picture, height: int, width: int) -> Any:
+    """Differences between neighbours of a secret that is laid over a cover of these sides, (height, width, 3)."""
+    laid = fit(secret, height, width).astype(np.int16)
+    return sum(abs(np.diff(laid, axis=axis, append=np.take(laid, [-1], axis))) for axis in (0, 1))
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

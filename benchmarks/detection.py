@@ -44,8 +44,9 @@ import numpy as np
 
 from common import (
     ROOT,
+    edges,
     envelope,
-    follow_secret,
+    follow,
     make_method,
     make_parser,
     own_code,
@@ -376,7 +377,8 @@ def with_signs_of_residual(place: Place, material: str, i: int, share: float) ->
 def with_density_of_secret(place: Place, material: str, i: int, share: float) -> Picture:
     """`standard`, but a share of its changes goes where the secret, laid over the cover, has edges."""
     cover, stego = place.plain("standard", i), take_stego(place, "standard", i)
-    return follow_secret(cover, stego, read_picture(place.secret_path(i)), share, place.random(material, i))
+    side = MATERIALS[material].side
+    return follow(cover, stego, edges(read_picture(place.secret_path(i)), side, side), share, place.random(material, i))
 
 
 SEARCHES = (by_trellis, by_paper, by_method)

@@ -5,8 +5,9 @@
 2. With one receiver's key and the cover, over abstract covers of 256x256: whether a linear classifier can tell a message
    to two of a key's three receivers from one to all three, and a large secret of the other receiver from a small one.
 
-Each figure stands beside the same one with flaws of known size put in: changes that follow the secret's edges, changes that
-are repeated by the next pixel, and, in half of the messages, changes of the others that are undone.
+Each figure stands beside the same one with flaws of known size put in: changes where the secret is far from its mean
+(layout), where it has edges (texture), or repeated in the next pixel (autocorrelation); and, in half of the messages,
+changes of the others that are undone.
 """
 
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from common import envelope, finish, follow_secret, make_parser, pairs, pictures, print_table, receiver, root_of
+from common import edges, envelope, finish, follow, make_parser, pairs, pictures, print_table, receiver, root_of
 from csfnns.coding import partitions
 from csfnns.coding.hill import hill_costs
 from csfnns.covers import AbstractCovers
@@ -73,16 +74,20 @@ def repeat(cover: Picture, stego: Picture, share: float, random: np.random.Gener
 
 
 def measure_pair(cover_path: Path, secret_path: Path, root: Seed) -> dict[float, dict[str, float]]:
-    """Figures of one pair for each share of PLANTED: of the secret's edges, and for autocorrelation of repeated changes."""
+    """Figures of one pair by share of PLANTED, each of the flaw that it measures."""
     cover, label = read_picture(cover_path), f"{cover_path.name}/{secret_path.name}"
     secret = fit(read_picture(secret_path), cover.shape[0] // 2, cover.shape[1] // 2)
     stego = Trellis().embed(cover, {receiver(root, label): secret}, envelope=envelope(root, label))
-    found = {}
+    laid = fit(secret, *cover.shape[:2])
+    weights = {"layout": abs(laid - laid.mean((0, 1))), "texture": edges(secret, *cover.shape[:2])}
+    found: dict[float, dict[str, float]] = {}
     for share in PLANTED:
         random = np.random.default_rng(list(root.derive(f"{label}/{share}").data))
-        follows, repeats = follow_secret(cover, stego, secret, share, random), repeat(cover, stego, share, random)
-        found[share] = leakage(follows.astype(np.int16) - cover, cover, secret)
-        found[share] |= {"autocorrelation": leakage(repeats.astype(np.int16) - cover, cover, secret)["autocorrelation"]}
+        flawed = {name: follow(cover, stego, each, share, random) for name, each in weights.items()}
+        flawed["autocorrelation"] = repeat(cover, stego, share, random)
+        found[share] = {
+            name: leakage(each.astype(np.int16) - cover, cover, secret)[name] for name, each in flawed.items()
+        }
     return found
 
 

@@ -369,7 +369,7 @@ TABLES["runs"] = Listing(
         ),
         "conversation": (
             "conversation",
-            "nonces never repeat, both ends read, and nobody else can link messages",
+            "nonces never repeat, both ends read, and one classifier does not link messages",
         ),
         "secrecy": ("secrecy", "what δ reveals of secrets, and to one receiver of the others"),
         "roundtrips": ("roundtrips", "pictures and files come back; everything else ends in a clear error"),
@@ -526,6 +526,29 @@ def _conversation(data: Data | None) -> list[Row]:
     ]
 
 
+_SECRECY = {
+    "layout": "changes where the secret is far from its mean: correlation with the local energy of δ",
+    "texture": "changes where the secret has edges: the same",
+    "autocorrelation": "changes repeated in the next pixel: mean autocorrelation of δ",
+    "two or three receivers": "changes of other receivers undone: two or three receivers told apart, % right",
+    "a small or a large secret of the other": "the same: a small or a large secret of the other told apart, % right",
+}
+"""Figure of benchmarks/secrecy.py → the flaw that is put in, and what is measured."""
+
+
+def _secrecy(data: Data | None) -> list[Row]:
+    """Rows of a figure, by how many of the changes have its flaw."""
+    if data is None:
+        return [[NOT_RUN]]
+    right = {(each["question"], each["planted"]): 100 * each["right"] for each in data["told"]}
+    rows = []
+    for name, what in _SECRECY.items():
+        asked = name in {question for question, _ in right}
+        cells = [_number(right[name, of["planted"]], 1) if asked else _number(of[name], 4) for of in data["means"]]
+        rows.append([what, f"{data['stegos']} messages" if asked else f"{data['pairs']} pairs", *cells])
+    return rows
+
+
 def _addresses(data: Data | None) -> list[Row]:
     if data is None:
         return [[NOT_RUN, "", ""]]
@@ -615,6 +638,15 @@ TABLES |= {
         _pretrained,
     ),
     "conversation": Table("conversation", ["what", "count", "result"], _conversation),
+    "secrecy": Table(
+        "secrecy",
+        [
+            "flaw put in, and what is measured",
+            "of",
+            *("none" if not n else f"{n} % of the changes" for n in (0, 1, 2, 5, 10, 50)),
+        ],
+        _secrecy,
+    ),
     "addresses": Table("address", ["address of", "read or accepted", "of"], _addresses),
     "gpu": Table(
         "gpu",
