@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -13,10 +14,11 @@ import pytest
 
 from csfnns.errors import PictureError, UsageError
 from csfnns.experiments import EXPERIMENTS, Store, make_plan, render, run
-from csfnns.experiments.base import CORRECTED, HERE, Case, Shot
+from csfnns.experiments.base import CORRECTED, HERE, Case, Column, Shot
 from csfnns.experiments.grid import BLUE, CELL, ORANGE
-from csfnns.experiments.report import FORMATS, Sheet
+from csfnns.experiments.report import FORMATS, Entry, Sheet
 from csfnns.experiments.run import find_pictures
+from csfnns.experiments.statistics import estimate
 from csfnns.images.io import read_picture
 from csfnns.images.metrics import apd, residual
 
@@ -46,7 +48,7 @@ def test_the_papers_row_stands_above_ours(world: Any) -> None:
         "–",
     ]
     assert ours[1][:3] == ["Cs-FNNS (paper)", "here", "2"]
-    assert re.fullmatch(r"\d\d\.\d\d ± \d+\.\d\d", ours[1][3])
+    assert re.fullmatch(r"\d\d\.\d\d, \d\d\.\d\d", ours[1][3])  # two are too few for an interval
     assert ours[1][5] == "n/a"
     assert "CelebA-HQ are for CelebA." in text
     assert "NOT THE PUBLISHED SETTINGS: covers of 64 pixels a side and not 512 and searches of 2 steps" in text
@@ -116,10 +118,25 @@ def test_a_method_that_failed_everywhere_is_in_the_table_with_its_reason(world: 
     assert "No figure for low bits: 2 secrets would overwrite each other's bits." in text
 
 
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((40.0,), "40.00"),
+        ((40.0, 41.0, 42.5), "40.00, 41.00, 42.50"),
+        ((40.0, 41.0, 42.5, 44.5), "42.00 ± 3.12"),
+        ((math.inf, 40.0), "∞"),
+    ],
+)
+def test_few_pictures_are_shown_one_by_one(values: tuple[float, ...], shown: str) -> None:
+    column = Column("stego_psnr", "stego", "PSNR (dB)", 2, "higher")
+    assert str(Entry("imagenet", column, estimate(values), expected=len(values))) == shown
+    assert str(Entry("imagenet", column, estimate(values), expected=9)) == f"{shown} ({len(values)} of 9)"
+
+
 def test_exact_recovery_is_infinite(world: Any) -> None:
     _, store, _ = world.run("table2", methods=["lsb"])
     rows = cells(render(EXPERIMENTS["table2"], store, ["md"]).markdown)
-    assert next(row for row in rows if row[0] == "low bits")[3:5] == ["∞", "1.0000 ± 0.0000"]
+    assert next(row for row in rows if row[0] == "low bits")[3:5] == ["∞", "1.0000, 1.0000"]
 
 
 def test_a_chart_is_a_picture(world: Any) -> None:

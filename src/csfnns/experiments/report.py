@@ -213,6 +213,10 @@ def _tex(text: str) -> str:
     return "".join(_TEX.get(letter, letter) for letter in text)
 
 
+LEAST = 4
+"""Pictures from which a mean has an interval: that of fewer is so wide that their values say more."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One figure of one line: ours with its interval, or the paper's."""
@@ -226,13 +230,16 @@ class Entry:
     """Pictures that were measured, with a figure or without."""
 
     def __str__(self) -> str:
-        """As in "41.89 ± 0.40"; "n/a" where there is none, "–" where none is due."""
-        found = self.estimate
+        """As in "41.89 ± 0.40", or "41.62, 42.10" of few; "n/a" where there is none, "–" where none is due."""
+        found, digits = self.estimate, self.column.digits
         if found is None:
             return "n/a" if self.reasons else NOTHING
-        text = f"{found.mean:.{self.column.digits}f}".replace("inf", "∞")
-        if found.half_width is not None:
-            text += f" ± {found.half_width:.{self.column.digits}f}"
+        if found.half_width is None:
+            text = f"{found.mean:.{digits}f}".replace("inf", "∞")
+        elif found.count < LEAST:
+            text = ", ".join(f"{value:.{digits}f}" for value in found.values)
+        else:
+            text = f"{found.mean:.{digits}f} ± {found.half_width:.{digits}f}"
         return text if found.count >= self.expected else f"{text} ({found.count} of {self.expected})"
 
 
@@ -329,7 +336,7 @@ class Sheet:
             row = rows.get(name) or rows.get(_STAND_IN.get(name, "")) or rows.get(_ANY)
             for column in self.experiment.columns:
                 value = row.figures.get(column.key) if row else None
-                entries.append(Entry(name, column, None if value is None else Estimate(value, None, 0)))
+                entries.append(Entry(name, column, None if value is None else Estimate(value, None, ())))
         return entries
 
     def _warnings(self) -> list[str]:
@@ -346,7 +353,8 @@ class Sheet:
         return warnings
 
     def _notes(self) -> list[str]:
-        notes = ["Mean over pictures ± half the width of its 95 % t-interval.", *self.experiment.notes]
+        few = f"of fewer than {LEAST} pictures, their values"
+        notes = [f"Mean over pictures ± half the width of its 95 % t-interval; {few}.", *self.experiment.notes]
         cases = self.experiment.cases
         sizes = dict.fromkeys("{0}x{0}".format(scaled(self.plan.side, case)) for case in cases)
         rates = dict.fromkeys(case.bpp for case in cases)
@@ -488,7 +496,7 @@ def chart(sheet: Sheet, remark: str) -> "Figure":
     for axes in panels[:, 0]:
         axes.set_yticks(range(len(lines)), names, fontsize=8)
     counts = ", ".join(sorted({line.pictures for line in lines} - {NOTHING}))
-    legend = f"● ours, {counts} pictures, 95 % t-interval   ◇ the paper\n{remark}".strip()
+    legend = f"● ours, {counts} pictures, 95 % t-interval of {LEAST} or more   ◇ the paper\n{remark}".strip()
     figure.supxlabel(legend, fontsize=8, color="0.3")
     return figure
 
@@ -500,7 +508,8 @@ def _panel(axes: "Axes", points: Sequence[tuple[bool, Entry]]) -> None:
             text = "∞" if found else str(entry).replace(NOTHING, "")
             axes.annotate(text, (0.03, y), xycoords=("axes fraction", "data"), fontsize=8, va="center")
             continue
-        bars: dict[str, Any] = {"xerr": found.half_width, "markersize": 5, "capsize": 3}
+        width = found.half_width if found.count >= LEAST else None
+        bars: dict[str, Any] = {"xerr": width, "markersize": 5, "capsize": 3}
         bars |= {"fmt": "D", "color": _THEIRS, "mfc": "white"} if theirs else {"fmt": "o", "color": _OURS}
         axes.errorbar(found.mean, y, **bars)
         label = f"{found.mean:.{entry.column.digits}f}"

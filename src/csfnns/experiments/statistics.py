@@ -25,15 +25,20 @@ class Estimate:
     mean: float
     half_width: float | None
     """None where it is unknown: one picture, or an infinite value."""
-    count: int
+    values: tuple[float, ...]
+
+    @property
+    def count(self) -> int:
+        """Pictures."""
+        return len(self.values)
 
 
 def estimate(values: Sequence[float]) -> Estimate:
     """Mean ± t(n - 1) s / √n of at least one value."""
-    count = len(values)
+    count, every = len(values), tuple(values)
     if count < 2 or not all(map(math.isfinite, values)):
-        return Estimate(fmean(values), None, count)
-    return Estimate(fmean(values), t_quantile(count - 1) * stdev(values) / math.sqrt(count), count)
+        return Estimate(fmean(values), None, every)
+    return Estimate(fmean(values), t_quantile(count - 1) * stdev(values) / math.sqrt(count), every)
 
 
 def t_quantile(freedom: int) -> float:
