@@ -79,10 +79,11 @@ class Experiment:
         if data is None:
             return Kept("earlier", self.source).render(results)
         table = data["tables"][0]
-        rows = [
-            [row[0], row[1].removeprefix("here").lstrip(", "), *row[2:]] for row in table["rows"] if "here" in row[1]
-        ]
-        head = [table["head"][0], "", *table["head"][2:]]
+        source = table["head"].index("Source")
+        rows = [list(row) for row in table["rows"] if "here" in row[source]]
+        for row in rows:
+            row[source] = row[source].removeprefix("here").lstrip(", ")
+        head = [*table["head"][:source], "", *table["head"][source + 1 :]]
         lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)]), *map(_line, rows)]
         return "\n".join([*lines, "", _origin(self.source, data)]) + "\n"
 

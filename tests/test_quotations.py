@@ -55,7 +55,9 @@ less than 100 kB
 where 20 kB by
 pictures with 20 kB as grain
 50 % is guessing
-±1 on 10 %
+38 dB unless named
+The 20 kB of
+Crossings below 0.26
 a σ that is 2 % too large
 one that is 5 % too large
 correlated by 0.05
