@@ -47,7 +47,7 @@ from csfnns.errors import CapacityError, SearchError
 from csfnns.images.io import Picture, fit, read_picture
 from csfnns.images.metrics import psnr
 from csfnns.methods._direct import share_of
-from csfnns.payloads.frame import MAX_CONTENT, VERSION, Kind, unpack
+from csfnns.payloads.frame import MAX_CONTENT, VERSION, Kind, safe_name, unpack
 from csfnns.stream import Seed
 from spoilt import Dice, Sent, Spoilt, spoilt
 
@@ -155,7 +155,7 @@ class Bench:
         hide(payload, sent.key, out=out, overwrite=True, name=name, method=sent.method)
         for who, each in contents.items():
             found = reveal(out, sent.readers[who])
-            if found.content != each or found.name != name or found.receiver != who:
+            if found.content != each or found.name != safe_name(name) or found.receiver != who:
                 raise ValueError(f"something else came back for {who}")
 
     def _by_commands(self, sent: "Order", contents: Mapping[str, bytes], _: str) -> None:

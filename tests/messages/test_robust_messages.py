@@ -281,3 +281,11 @@ def test_detectors_may_be_names_and_files(key: Key, scene: Scene, monkeypatch: p
     name, file = next(iter(shipped_networks().items()))
     one, other = (hide(scene(32, 32), key, dated=False, method=quick(evade=(str(each),))) for each in (name, file))
     assert np.array_equal(one.picture, other.picture)
+
+
+def test_the_smallest_covers_hold_bytes_beside_their_address() -> None:
+    """There, the address is most of what changes, and what is hidden must stand out from it."""
+    key = Key.from_root(make_profile("robust", width=128, height=128), Seed(bytes([1] * 32)))
+    data = np.random.default_rng(1).bytes(72)
+    stego = hide(data, key, method=Robust(survive="jpeg:90/420")).picture
+    assert reveal(saved(stego, 90), key).content == data
