@@ -287,7 +287,9 @@ def _label(row: Data) -> str:
 def _recovered(row: Data) -> str:
     """Mean PSNR; of what arrives exactly, in how many pairs."""
     exact = row.get("exact")
-    return f"exact, {exact} of {row['pairs']}" if exact else _number((row["recovered"] or {}).get("mean"), 1)
+    if exact:
+        return f"exact, {exact} of {row['pairs']}"
+    return _number(row["recovered"]["mean"], 1) if row["recovered"] else ""
 
 
 def _pooled(data: Data | None) -> list[Row]:
@@ -312,7 +314,7 @@ _MADE: dict[str, Cell] = {
     "levels changed, %": lambda row: _number(100 * row["changed"], 1),
 }
 _CURVE: dict[str, Cell] = {
-    "bits a pixel": lambda row: "" if row["control"] else _number(row["bpp"], 1),
+    "bits a pixel": lambda row: _number(row["bpp"], 1) if row["recovered"] or row.get("exact") else "",
     "recovered, dB": _recovered,
     **_MADE,
 }
