@@ -623,7 +623,7 @@ TABLES |= {
         ["AUC at rate 0.2", *(f"`{each}`" for each in _STATISTICS)],
         _statistics("areas"),
     ),
-    **{f"table{n}": Experiment(f"table{n}") for n in (1, 2, 6)},
+    **{f"table{n}": Experiment(f"table{n}") for n in (1, 2, 5, 6)},
     "pretrained": Table(
         "pretrained",
         [
