@@ -104,9 +104,8 @@ def make_method(name: str, bpp: str, side: int, steps: int | None = None, evade:
 
     case = Case("one", "one secret", bpp=bpp)  # type: ignore[arg-type]  # parsers allow no others
     method = METHODS[name]
-    return method.build(
-        method.profile(case, side), Setting(side, steps, "cpu", {"evade": evade} if evade else {}), []
-    ), grid_side(side, case)
+    setting = Setting(side, steps, "cpu", {"evade": evade} if evade else {})
+    return method.build(method.profile(case, side), setting, []), grid_side(side, case)
 
 
 def follow(cover: Picture, stego: Picture, weights: Any, share: float, random: np.random.Generator) -> Picture:

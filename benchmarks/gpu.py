@@ -177,18 +177,8 @@ class Run:
         """Step d."""
         about, folder = self.arguments, self.arguments.out.parent
         command: list[object] = ["--data", about.data, "--work", about.work, "--device", about.device]
-        command += [
-            "--limit",
-            about.networks,
-            "--out",
-            folder / "networks.json",
-            "--workers",
-            8,
-            "--materials",
-            *SHOWN,
-            "--detectors",
-            *NETWORKS,
-        ]
+        command += ["--out", folder / "networks.json", "--limit", about.networks, "--workers", 8]
+        command += ["--materials", *SHOWN, "--detectors", *NETWORKS]
         command += ["--commit", about.commit] if about.commit else []
         command += ["--quick"] if about.quick else []
         # Its bars are its own; a run that was stopped by the limit has all of its rows so far.
@@ -208,17 +198,8 @@ class Run:
             how = ["--detector", name, "--device", about.device, "--steps", 20 if about.quick else steps]
             program = (sys.executable, ROOT / "training" / "detectors.py")
             call(*program, *how, *first, "--out", folder / "first")
-            call(
-                *program,
-                *how,
-                *every,
-                "--out",
-                folder,
-                "--rate",
-                0.001,
-                "--start",
-                folder / "first" / f"{name}.safetensors",
-            )
+            start = ["--start", folder / "first" / f"{name}.safetensors", "--rate", 0.001]
+            call(*program, *how, *every, *start, "--out", folder)
 
 
 def call(*command: object) -> None:

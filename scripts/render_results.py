@@ -71,13 +71,13 @@ class Experiment:
     """A table of the paper, as `csfnns experiment` lays it out, without the paper's own rows."""
 
     source: str
-    """Name of the JSON in results/; of a table of results/earlier.json where that was not run."""
+    """Name of the JSON in results/, and of the experiment."""
 
     def render(self, results: Path) -> str:
         """Return the table in Markdown, with the line that names its run."""
         data = _read(results / f"{self.source}.json")
         if data is None:
-            return Kept("earlier", self.source).render(results)
+            return f"Not run yet: `csfnns experiment run {self.source}`.\n"
         table = data["tables"][0]
         source = table["head"].index("Source")
         rows = [list(row) for row in table["rows"] if "here" in row[source]]
@@ -134,7 +134,7 @@ _SHORT: dict[str, Cell] = {
 }
 
 
-def _cases(first: str, columns: Mapping[str, Cell], cases: Mapping[str, str], source: str = "core") -> Table:
+def _cases(first: str, columns: Mapping[str, Cell], cases: Mapping[str, str]) -> Table:
     """Table of some cases of core.py, by their labels."""
 
     def rows(data: Data | None) -> list[Row]:
@@ -146,7 +146,7 @@ def _cases(first: str, columns: Mapping[str, Cell], cases: Mapping[str, str], so
             table.append([label, *cells] if case else [label, NOT_RUN, *cells[1:]])
         return table
 
-    return Table(source, [first, *columns], rows)
+    return Table("core", [first, *columns], rows)
 
 
 _SETS = {
@@ -475,7 +475,7 @@ def _round_trips(data: Data | None) -> list[Row]:
 
 _PARTS = {
     "picture": "pictures of any shape: as announced, or refused with a size that fits",
-    "verdict": "untouched and changed stegos told apart",
+    "verdict": "stegos that are reported as unchanged when untouched, and as changed after one level moved",
     "refusals": "damaged files, wrong keys: a clear error for each, or what was sent",
 }
 
@@ -531,10 +531,12 @@ def _conversation(data: Data | None) -> list[Row]:
 
 _SECRECY = {
     "layout": "changes where the secret is far from its mean: correlation with the local energy of δ",
-    "texture": "changes where the secret has edges: the same",
-    "autocorrelation": "changes repeated in the next pixel: mean autocorrelation of δ",
-    "two or three receivers": "changes of other receivers undone: two or three receivers told apart, % right",
-    "a small or a large secret of the other": "the same: a small or a large secret of the other told apart, % right",
+    "texture": "changes where the secret has edges: correlation with the local energy of δ",
+    "autocorrelation": "changes repeated in the next pixel: mean magnitude of the autocorrelation of δ",
+    "two or three receivers": "changes of others removed: two and three receivers that a classifier tells apart, %",
+    "a small or a large secret of the other": (
+        "changes of the other removed: small and large secrets that a classifier tells apart, %"
+    ),
 }
 """Figure of benchmarks/secrecy.py → the flaw that is put in, and what is measured."""
 

@@ -37,7 +37,7 @@ def run_workers(
     before = len(left)
     order = str(store.folder), store.name, [*left.values()], task
     running = [_start(order, workers) for _ in range(min(workers, len(left)))]
-    deaths, own, told = 0, 0, True
+    deaths, own, all_answered = 0, 0, True
     try:
         while running and not stopped():
             time.sleep(PAUSE)
@@ -53,7 +53,7 @@ def run_workers(
                 if isinstance(did, CsfnnsError):
                     raise did
                 own += did or 0
-                told = told and did is not None
+                all_answered = all_answered and did is not None
                 if did is not None or not left:
                     break
                 deaths += 1
@@ -69,7 +69,7 @@ def run_workers(
             own += did if isinstance(did, int) else 0
     for key in left.keys() & store.ids():
         done(left.pop(key))
-    return RunResult(before - len(left), len(jobs) - before, before - len(left) - own if told else 0)
+    return RunResult(before - len(left), len(jobs) - before, before - len(left) - own if all_answered else 0)
 
 
 def _start(order: Any, workers: int) -> Worker:

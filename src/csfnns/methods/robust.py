@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LEAST_SIDE = 256
 """Shortest side of covers in which bytes survive beside the address, in pixels (benchmarks/channels.py)."""
 # Of searches for bytes, one after another until all cases are exact. The address is written afterwards and disturbs them:
-# in covers of 128x128, where it is most of what changes, the first three are often too weak.
+# in covers smaller than LEAST_SIDE, where it is most of what changes, the first three are often too weak.
 _STRENGTHS = (1.0, 1.7, 3.0, 6.0, 12.0)
 
 
