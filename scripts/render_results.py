@@ -504,7 +504,7 @@ def _conversation(data: Data | None) -> list[Row]:
     if data is None:
         return [[NOT_RUN, "", ""]]
     nonces, texts, linking, mail = (data[name] for name in ("nonces", "messages", "linking", "mail"))
-    told = f"{100 * linking['right']:.1f} % right; control, two pictures on one cover: "
+    shared = ", ".join(f"{part}: {100 * right:.1f} % right" for part, right in linking["right, sharing levels"].items())
     return [
         [
             "nonces of one key for one payload, drawn by 8 processes with two homes, one restored from a copy half way",
@@ -519,7 +519,17 @@ def _conversation(data: Data | None) -> list[Row]:
         [
             "pairs of pictures: a linear classifier without the key tells whether two share a key",
             f"{linking['pairs']:,}",
-            told + f"{100 * linking['right, control']:.0f} %",
+            f"{100 * linking['right']:.1f} % right",
+        ],
+        [
+            "the same with pictures that share some of their levels",
+            f"{linking['pairs']:,}",
+            shared,
+        ],
+        [
+            "the same with two pictures on one cover (control)",
+            f"{linking['pairs']:,}",
+            f"{100 * linking['right, control']:.1f} % right",
         ],
         [
             "messages to one receiver, read by another receiver of the same sender",
