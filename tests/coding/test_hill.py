@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from csfnns.coding.hill import class_cost, cost_classes, hill_costs
+from csfnns.coding.hill import class_cost, cost_classes, hill_channel, hill_costs
 from csfnns.errors import UsageError
 from csfnns.images.io import Picture
 from csfnns.stream import Seed
@@ -52,3 +52,9 @@ def test_classes_keep_costs_to_three_percent() -> None:
 def test_tiny_covers_are_refused() -> None:
     with pytest.raises(UsageError, match="at least 16"):
         hill_costs(np.zeros((15, 64, 3), np.uint8))
+
+
+def test_bands_of_large_covers_fit_together() -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (48, 40_000), np.uint8)
+    levels[10:30] //= 64
+    np.testing.assert_array_equal(hill_channel(levels), hill_channel(levels.T).T)  # three bands, and four others

@@ -53,6 +53,13 @@ def test_groups_have_one_class_and_use_nearly_everything_once(layout: Layout) ->
     assert left <= (model.group_size - 1) * len(np.unique(model.classes))
 
 
+def test_groups_are_counted_without_being_made(layout: Layout) -> None:
+    number = len(layout.model.distributions(0))
+    for mask, home in ((ALL_PARTITIONS, 3), (0b10010, 4)):
+        counts = np.bincount(layout.model.classes[layout.groups(mask, home)].reshape(-1), minlength=number)
+        np.testing.assert_array_equal(layout.count_groups(mask, home, number), counts)
+
+
 def test_a_receiver_s_groups_stay_in_their_partitions_and_leave_a_header_free_in_each(layout: Layout) -> None:
     groups = layout.groups(0b10010, 4)
     assert set(layout.partition[groups.reshape(-1)].tolist()) == {1, 4}

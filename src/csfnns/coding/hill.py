@@ -18,6 +18,8 @@ Integers = TypeVar("Integers", npt.NDArray[np.int32], npt.NDArray[np.int64])
 LEAST_SIDE = 16
 _ONE = 1 << 28
 _STEPS = 16  # classes in an octave
+_BAND = 1 << 19  # levels computed at a time, about
+_REACH = 1 + 1 + 7  # rows above and below on which a cost depends
 _FIRST = (1023 + 21) * _STEPS  # class 0 begins at 2^21: no sum is smaller
 
 
@@ -26,14 +28,25 @@ def hill_costs(cover: Picture) -> I64:
 
     Raises UsageError for sides below 16.
     """
-    if min(cover.shape[:2]) < LEAST_SIDE:
-        size = f"{cover.shape[1]}x{cover.shape[0]}"
-        raise UsageError(f"The cover's sides must be at least {LEAST_SIDE} pixels, got {size}.", "Use a larger one.")
     return np.stack([hill_channel(cover[..., c]) for c in range(3)], axis=-1)
 
 
 def hill_channel(levels: npt.NDArray[np.uint8]) -> I64:
-    """Costs (H, W) of one channel, (H, W)."""
+    """Costs (H, W) of one channel, (H, W). Raises UsageError for sides below 16."""
+    height, width = levels.shape
+    if min(height, width) < LEAST_SIDE:
+        raise UsageError(
+            f"The cover's sides must be at least {LEAST_SIDE} pixels, got {width}x{height}.", "Use a larger one."
+        )
+    costs = np.empty(levels.shape, np.int64)
+    rows = max(_BAND // width, LEAST_SIDE)
+    for first in range(0, height, rows):  # a band at a time, for the memory of large covers
+        top = max(first - _REACH, 0)
+        costs[first : first + rows] = _costs(levels[top : first + rows + _REACH])[first - top :][:rows]
+    return costs
+
+
+def _costs(levels: npt.NDArray[np.uint8]) -> I64:
     p = np.pad(levels.astype(np.int32), 1, mode="symmetric")
     across = p[:, :-2] - 2 * p[:, 1:-1] + p[:, 2:]  # (H + 2, W)
     residual = across[:-2] - 2 * across[1:-1] + across[2:]  # (H, W)

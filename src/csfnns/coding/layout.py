@@ -12,6 +12,7 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 
+from csfnns.coding.classes import count_classes, sort_by_class
 from csfnns.coding.models import Model
 from csfnns.errors import CapacityError
 from csfnns.images.io import Picture
@@ -78,18 +79,26 @@ class Layout:
         With all partitions, one header is left out, in `home`; with fewer, one in each partition, so that no partition
         shows whether it holds the header. What is left over in a class is not used.
         """
-        mine = [i for i in range(PARTITIONS) if mask >> i & 1]
-        used = np.isin(np.arange(NOBODY + 1), mine)[self.partition]
-        for i in [home] if mask == ALL_PARTITIONS else mine:
-            used[self.header(i)] = False
-        body = self.order[used[self.order]]
-        classes = self.model.classes[body]
-        body = body[np.argsort(classes, kind="stable")]
-        counts, size = np.bincount(classes), self.model.group_size
+        body = self.order[self._used(mask, home)[self.order]]
+        classes, size = self.model.classes[body], self.model.group_size
+        counts = count_classes(classes, int(classes.max(initial=0)) + 1)
+        body = sort_by_class(body, classes, counts)
         fits = counts // size * size
         is_used = np.repeat(np.tile([True, False], len(counts)), np.stack([fits, counts - fits], axis=1).reshape(-1))
         whole = body[is_used].reshape(-1, size)
         return whole[_shuffled(self.seed.derive("csfnns/2/direct/groups"), len(whole))]
+
+    def count_groups(self, mask: int, home: int, number: int) -> I64:
+        """Number of positions of each of so many classes in `groups`, (number,)."""
+        size = self.model.group_size
+        return count_classes(self.model.classes[self._used(mask, home)], number) // size * size
+
+    def _used(self, mask: int, home: int) -> npt.NDArray[np.bool_]:
+        mine = [i for i in range(PARTITIONS) if mask >> i & 1]
+        used = np.isin(np.arange(NOBODY + 1), mine)[self.partition]
+        for i in [home] if mask == ALL_PARTITIONS else mine:
+            used[self.header(i)] = False
+        return used
 
 
 def _shuffled(seed: Seed, n: int) -> I32:

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from csfnns.coding.classes import count_classes
 from csfnns.coding.distributions import (
     GRAIN,
     KINDS,
@@ -19,7 +20,7 @@ from csfnns.coding.distributions import (
     grain_distributions,
     kinds,
 )
-from csfnns.coding.hill import class_cost, cost_classes, hill_costs
+from csfnns.coding.hill import class_cost, cost_classes, hill_channel
 from csfnns.images.io import Picture
 
 I64 = npt.NDArray[np.int64]
@@ -60,14 +61,17 @@ def make_model(name: ModelName, cover: Picture, sigma: Fraction) -> Model:
     """Model of a cover, uint8 (H, W, 3). `sigma` is that of grain, in levels. Raises UsageError for sides below 16."""
     if name == "grain":
         return _grain_model(cover, sigma)
-    costs = cost_classes(hill_costs(cover)) if name == "cost" else np.zeros(cover.shape, np.uint16)
+    costs = np.zeros(cover.shape, np.uint16)
+    if name == "cost":
+        for channel in range(3):
+            costs[..., channel] = cost_classes(hill_channel(cover[..., channel]))
     return change_model(costs.reshape(-1), kinds(cover).reshape(-1).astype(np.uint16))
 
 
 def change_model(costs: U16, kind: U16) -> Model:
     """Model of changes of ±1 at positions of these cost classes and kinds, (n,) each."""
-    found = np.bincount(costs) > 0
-    ranks = (np.cumsum(found) - 1)[costs].astype(np.uint16)  # among the classes that occur
+    found = count_classes(costs, int(costs.max(initial=0)) + 1) > 0
+    ranks = (np.cumsum(found) - 1).astype(np.uint16)[costs]  # among the classes that occur
     prices = [class_cost(int(number)) for number in np.flatnonzero(found)]
     return Model(
         max_change=1,

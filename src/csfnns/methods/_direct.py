@@ -34,6 +34,7 @@ from csfnns.coding import (
     least_rate,
 )
 from csfnns.coding.arithmetic import TOTAL
+from csfnns.coding.classes import sum_classes
 from csfnns.coding.jpeg import Coefficients
 from csfnns.errors import CapacityError, DamagedError, NoMessageError, UsageError
 from csfnns.images.io import Picture
@@ -189,11 +190,12 @@ def read_delta(
 def measure_capacity(model: Model, partition: U8, reserved: Reserved, noise: F64, psnr: Sequence[float]) -> Capacity:
     """Bytes for one receiver beside an address; a change of a place adds `noise`, (n,), to the mean squared error."""
     key = reserved.envelope.key
-    counts = _counts(model, Layout(model, reserved.keep_free(partition), key).groups(ALL_PARTITIONS, 0))
+    every = len(model.distributions(0))
+    counts = Layout(model, reserved.keep_free(partition), key).count_groups(ALL_PARTITIONS, 0, every)
     of_address, places = model.classes[reserved.places].reshape(-1), reserved.places.reshape(-1)
     groups = np.bincount(of_address, minlength=len(counts)) / len(reserved.places)
     address = np.bincount(of_address, noise[places], len(counts))
-    payload = np.bincount(model.classes, noise, len(counts)) - address
+    payload = sum_classes(model.classes, noise, len(counts)) - address
 
     def mse(rate: int) -> float:
         energy = energies(model.distributions(rate))
@@ -325,8 +327,10 @@ def _symbols(delta: Changes, max_change: int) -> I64:
     if np.any(np.abs(delta) > max_change):
         reason = "The picture holds a message for this key, but it was changed on its way."
         raise DamagedError(reason, "Ask for the file as it was written.")
-    digits = np.arange(delta.shape[1] - 1, -1, -1)
-    return (delta.astype(np.int64) + max_change) @ (2 * max_change + 1) ** digits
+    symbols = np.zeros(len(delta), np.int64)
+    for digit in delta.T:
+        symbols = symbols * (2 * max_change + 1) + (digit + max_change)
+    return symbols
 
 
 def _levels(symbols: I64, model: Model) -> I64:

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from csfnns.coding import PARTITIONS, parity, partitions
 from csfnns.coding import reed_solomon as rs
 from csfnns.coding.arithmetic import TOTAL
+from csfnns.coding.classes import count_classes
 from csfnns.coding.distributions import KINDS, kinds
 from csfnns.coding.hill import hill_channel
 from csfnns.coding.layout import keyed_order
@@ -63,6 +64,7 @@ MOST_NAME = 32
 
 _NAMED = 0x80
 _BINS = 16  # classes of cost for the changes of the address
+_PIECE = 1 << 16  # sub-pixels computed at a time, for the memory of large covers
 _CHUNK = 180  # bytes of the tables in a word, at most
 
 
@@ -85,10 +87,10 @@ class Shared:
         """Model of the changes that were made at the places `body`, for the places of the address."""
         classes = self._classes
         size = KINDS * _BINS
-        found = classes[body]
-        totals = np.bincount(found, minlength=size) + 1.0
-        steps = [np.bincount(found, delta[body] == step, minlength=size) for step in (-1, 1)]
-        usual = max(float(np.mean(delta[body] != 0)), 1e-6)
+        found, changes = classes[body], delta[body]
+        totals = count_classes(found, size) + 1.0
+        steps = [count_classes(found[changes == step], size) for step in (-1, 1)]
+        usual = max(np.count_nonzero(changes) / len(changes), 1e-6)
         black, white = (np.arange(size) % KINDS == kind for kind in (1, 2))
         down = np.where(black, 0, (steps[0] + usual) / totals).clip(0, 0.4) * TOTAL
         up = np.where(white, 0, (steps[1] + usual) / totals).clip(0, 0.4) * TOTAL
@@ -99,8 +101,10 @@ class Shared:
     def _classes(self) -> U16:
         """Class of each sub-pixel, by its cost and by the directions in which it can change, (n,)."""
         edges = np.quantile(self._costs[::31], np.arange(1, _BINS) / _BINS)
-        bins = np.searchsorted(edges, self._costs)
-        return (KINDS * bins + kinds(self.cover).reshape(-1)).astype(np.uint16)
+        bins = np.empty(self._costs.size, np.uint16)
+        for first in range(0, bins.size, _PIECE):
+            bins[first : first + _PIECE] = np.searchsorted(edges, self._costs[first : first + _PIECE])
+        return KINDS * bins + kinds(self.cover).reshape(-1)
 
     @cached_property
     def _costs(self) -> npt.NDArray[np.float32]:
@@ -148,11 +152,16 @@ class Layout:
 
     def prices(self, places: I32, price: float, exponent: float) -> tuple[U16, U16]:
         """Prices of a step up and of a step down, (n,) each: by HILL's cost, and none out of black or white."""
-        costs = self._shared.priced(exponent)[places]
-        prices = np.clip(np.rint(np.float32(price) * costs), 1, viterbi.MAX_PRICE).astype(np.uint16)
-        levels = self._levels[places]
-        forbidden = np.uint16(viterbi.FORBIDDEN)
-        return np.where(levels == 255, forbidden, prices), np.where(levels == 0, forbidden, prices)
+        costs, forbidden = self._shared.priced(exponent), np.uint16(viterbi.FORBIDDEN)
+        up, down = (np.empty(len(places), np.uint16) for _ in range(2))
+        for first in range(0, len(places), _PIECE):
+            piece = slice(first, first + _PIECE)
+            here = places[piece]
+            prices = np.clip(np.rint(np.float32(price) * costs[here]), 1, viterbi.MAX_PRICE).astype(np.uint16)
+            levels = self._levels[here]
+            up[piece] = np.where(levels == 255, forbidden, prices)
+            down[piece] = np.where(levels == 0, forbidden, prices)
+        return up, down
 
     def mask_bytes(self, data: bytes, label: str) -> bytes:
         """Data with the receiver's keystream added; again undoes it."""

@@ -108,7 +108,7 @@ class Direct:
         check_picture(cover)
         reserved = reserve_levels(TYPICAL, cover, TYPICAL.key)
         assert reserved is not None
-        noise = np.full(cover.size, 1 / cover.size)
+        noise = np.broadcast_to(1 / cover.size, cover.size)
         return measure_capacity(self._model(cover), partitions(cover), reserved, noise, psnr)
 
     def decoy(self, cover: Picture, seed: Seed, *, envelope: Envelope | None = None) -> Picture:

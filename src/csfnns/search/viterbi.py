@@ -126,8 +126,9 @@ def _all(pool: "ThreadPoolExecutor | None", jobs: "Sequence[Job]") -> "Iterator[
 def _scaled(prices: U16, factor: float) -> U16:
     if factor == 1:
         return prices
-    scaled = np.clip(np.rint(prices * factor), 1, MAX_PRICE).astype(np.uint16)
-    return np.where(prices == FORBIDDEN, prices, scaled)
+    scaled = np.clip(np.rint(np.arange(FORBIDDEN + 1) * factor), 1, MAX_PRICE).astype(np.uint16)
+    scaled[FORBIDDEN] = FORBIDDEN
+    return scaled[prices]
 
 
 @cache
