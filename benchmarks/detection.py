@@ -365,13 +365,25 @@ def by_wrong_grain(place: Place, material: str, i: int, sigma: str = "1", correl
 
 def with_signs_of_residual(place: Place, material: str, i: int, share: float) -> Picture:
     """`standard`, but a share of its changes moves levels away from the mean of their four neighbours."""
-    cover, stego = place.plain("standard", i).astype(np.int16), take_stego(place, "standard", i)
-    padded = np.pad(cover, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    cover, stego = place.plain("standard", i), take_stego(place, "standard", i)
+    follows = (stego != cover) & (place.random(material, i).random(cover.shape) < share)
+    return np.where(follows, further(cover, stego), stego)
+
+
+def by_sharpening(place: Place, material: str, i: int, share: float) -> Picture:
+    """A share of the levels a step further from the mean of their four neighbours."""
+    cover = place.plain(material, i)
+    return np.where(place.random(material, i).random(cover.shape) < share, further(cover, cover), cover)
+
+
+def further(cover: Picture, otherwise: Picture) -> Picture:
+    """Each level a step further from the mean of its four neighbours, or `otherwise` where it cannot be."""
+    levels = cover.astype(np.int16)
+    padded = np.pad(levels, ((1, 1), (1, 1), (0, 0)), mode="edge")
     around = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
-    away = np.sign(4 * cover - around)
-    follows = (stego != cover) & (place.random(material, i).random(cover.shape) < share) & (away != 0)
-    follows &= (cover + away >= 0) & (cover + away <= 255)
-    return np.where(follows, cover + away, stego).astype(np.uint8)
+    away = np.sign(4 * levels - around)
+    moves = (away != 0) & (levels + away >= 0) & (levels + away <= 255)
+    return np.where(moves, levels + away, otherwise).astype(np.uint8)
 
 
 def with_density_of_secret(place: Place, material: str, i: int, share: float) -> Picture:
@@ -491,7 +503,7 @@ MATERIALS = {
     **{
         name: Material(
             f"{label}, covers of abstract",
-            by_matching,
+            make,
             options,
             table="informed",
             covers="abstract",
@@ -500,11 +512,12 @@ MATERIALS = {
             control=True,
             most=INFORMED,
         )
-        for name, label, options in (
-            ("informed-matching-20", "LSB matching, 20 % changed", {"share": 0.2}),
-            ("informed-matching-50", "LSB matching, 50 % changed", {"share": 0.5}),
-            ("informed-matching-100", "±1 on every level", {"share": 1.0}),
-            ("informed-steps-of-3", "±3 on 50 % of the levels", {"share": 0.5, "strength": 3}),
+        for name, label, make, options in (
+            ("informed-matching-20", "LSB matching, 20 % changed", by_matching, {"share": 0.2}),
+            ("informed-matching-50", "LSB matching, 50 % changed", by_matching, {"share": 0.5}),
+            ("informed-matching-100", "±1 on every level", by_matching, {"share": 1.0}),
+            ("informed-steps-of-3", "±3 on 50 % of the levels", by_matching, {"share": 0.5, "strength": 3}),
+            ("informed-sharpened-50", "50 % of the levels away from their neighbours", by_sharpening, {"share": 0.5}),
         )
     },
 }
