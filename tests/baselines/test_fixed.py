@@ -17,6 +17,7 @@ from csfnns.images.io import Picture, fit
 from csfnns.images.metrics import psnr
 from csfnns.methods import ReceiverSeeds
 from csfnns.profile import Profile, make_profile
+from csfnns.search import parse_channel
 
 EACH = pytest.mark.parametrize("scheme", [Kishore, Luo])
 Receivers = list[ReceiverSeeds]
@@ -33,9 +34,9 @@ def test_as_many_steps_are_made_as_are_asked_for(
 ) -> None:
     rounds: list[int] = []
 
-    def counted(variable: Tensor, loss: Any, *, steps: int, rate: float) -> Tensor:
+    def counted(variable: Tensor, loss: Any, *, steps: int, **settings: Any) -> Tensor:
         rounds.append(steps)
-        return lbfgs_round(variable, loss, steps=steps, rate=rate)
+        return lbfgs_round(variable, loss, steps=steps, **settings)
 
     monkeypatch.setattr("csfnns.baselines._fixed.lbfgs_round", counted)
     for steps in (7, 2):
@@ -50,6 +51,15 @@ def test_a_round_finds_the_minimum_and_refuses_divergence() -> None:
     assert (start == 0).all()
     with pytest.raises(SearchError):
         lbfgs_round(torch.ones(3), lambda x: -x.pow(4).sum(), steps=50, rate=1.0)
+
+
+@EACH
+def test_steps_that_a_channel_rounds_away_do_not_end_the_search(
+    scheme: Any, paper: Profile, cover: Picture, secret: Picture, receivers: Receivers
+) -> None:
+    made = scheme(paper, steps=60, round_steps=20, channel=parse_channel("jpeg:90/420"))
+    stego = made.embed(cover, {receivers[0]: secret})
+    assert psnr(cover, stego) < 40
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from csfnns.stream import SEED_BYTES, Seed
 
 COVER_BITS = 24.0
 """Bits of a cover pixel."""
+_LEAST_CHANGE = 1e-9  # torch's default
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,14 @@ class FixedNetworkScheme:
         rounds = range(0, self.steps, self.round_steps)
         for i, done in enumerate(rounds):
             steps = min(self.round_steps, self.steps - done)
-            variable = lbfgs_round(variable, lambda x: self.loss_scale * loss(x), steps=steps, rate=self.learning_rate)
+            variable = lbfgs_round(
+                variable,
+                lambda x: self.loss_scale * loss(x),
+                steps=steps,
+                rate=self.learning_rate,
+                # What arrives has whole levels: a step too small for them does not change the loss, and is no end.
+                least_change=_LEAST_CHANGE if self.channel is None else 0.0,
+            )
             variable = project(variable, i)
             if progress is not None and progress(i + 1, len(rounds)) is False:
                 raise Cancelled("The search was cancelled.", "Nothing was written.")
@@ -117,13 +125,21 @@ def check_setting(name: str, value: float, holds: bool, rule: str) -> None:
         raise UsageError(f"{name} must be {rule}, got {value}.", "Change the setting.")
 
 
-def lbfgs_round(variable: Tensor, loss: Callable[[Tensor], Tensor], *, steps: int, rate: float) -> Tensor:
+def lbfgs_round(
+    variable: Tensor,
+    loss: Callable[[Tensor], Tensor],
+    *,
+    steps: int,
+    rate: float,
+    least_change: float = _LEAST_CHANGE,
+) -> Tensor:
     """`variable` after at most `steps` steps of torch's L-BFGS from an empty history, detached.
 
-    torch's tolerances may end a round early. Raises SearchError when the search diverges.
+    A step that changes loss or variable by less than `least_change` ends the round, and so does a tiny gradient. Raises
+    SearchError when the search diverges.
     """
     x = variable.detach().clone().requires_grad_()
-    optimiser = torch.optim.LBFGS([x], lr=rate, max_iter=steps, max_eval=2 * steps)
+    optimiser = torch.optim.LBFGS([x], lr=rate, max_iter=steps, max_eval=2 * steps, tolerance_change=least_change)
 
     def closure() -> Tensor:
         optimiser.zero_grad()
