@@ -635,7 +635,7 @@ TABLES |= {
         ["AUC at rate 0.2", *(f"`{each}`" for each in _STATISTICS)],
         _statistics("areas"),
     ),
-    **{f"table{n}": Experiment(f"table{n}") for n in (1, 2, 5, 6)},
+    **{f"table{n}": Experiment(f"table{n}") for n in (1, 2, 3, 5, 6)},
     "pretrained": Table(
         "pretrained",
         [
@@ -699,8 +699,7 @@ class Kept:
             return f"As published: {table['what']}."
         commands = [table["command"]] if isinstance(table["command"], str) else table["command"]
         shown = "; ".join(f"`{each}`" for each in commands) or "by hand, or by probes that were not kept"
-        commit = re.sub(r"\b[0-9a-f]{7}\b", r"`\g<0>`", table["commit"])
-        return f"An earlier run ({commit}): {shown}. Pictures: {table['pictures']}."
+        return f"An earlier run ({_marked(table['commit'])}): {shown}. Pictures: {table['pictures']}."
 
 
 Rendered = Table | Experiment | Listing | Kept
@@ -851,7 +850,13 @@ def _origin(source: str, data: Data | None) -> str:
     machine = environment.get("cpu") or environment.get("machine")
     if environment.get("gpu"):
         machine = f"{machine}, {environment['gpu']}"
-    return f"`{about['command']}` at `{about['commit']}`, {machine}."
+    commands = about["command"] if isinstance(about["command"], list) else [about["command"]]
+    return f"{'; '.join(f'`{each}`' for each in commands)} at {_marked(about['commit'])}, {machine}."
+
+
+def _marked(commits: str) -> str:
+    """Text with each commit in it as code."""
+    return re.sub(r"\b[0-9a-f]{7}\b", r"`\g<0>`", commits)
 
 
 def _verdict(data: Data) -> str:
