@@ -15,7 +15,7 @@ import csfnns
 from csfnns import Direct, Jpeg, Key, Trellis, capacity, check_cover, hide, make_decoy, make_profile, reveal
 from csfnns.coding.distributions import grain_classes, grain_distributions
 from csfnns.covers import AlbumRegister, FolderCovers, make_generator
-from csfnns.errors import CoverError, CsfnnsError, PictureError, UsageError
+from csfnns.errors import CapacityError, CoverError, CsfnnsError, PictureError, UsageError
 from csfnns.images.io import Picture, read_picture
 from csfnns.images.metrics import psnr
 from csfnns.images.output import write_picture
@@ -118,6 +118,28 @@ def test_what_capacity_reports_fits(method: str, key: Key) -> None:
         assert found.at[60] < found.at[55] < found.most
         for level, size in found.at.items():
             assert hide(noise(size), key, name=NAME).stego.psnr > level - 0.8
+
+
+def test_what_one_cover_does_not_hold_goes_into_another(key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def black_first(*arguments: Any) -> Any:
+        generator = make_generator(*arguments)
+
+        def make(seed: Seed) -> Any:
+            made.append(generator(seed))
+            return made[-1] if len(made) % 2 == 0 else 0 * made[-1]
+
+        return make
+
+    monkeypatch.setattr("csfnns.messages.send.make_generator", black_first)
+    size = int(0.97 * capacity(key, ()).most)
+    hidden = hide(noise(size), key, name=NAME, method="direct")
+    assert len(made) == 2
+    assert reveal(hidden, key).content == noise(size)
+    with pytest.raises(CapacityError):
+        hide(noise(int(1.2 * size)), key, name=NAME, method="direct")
+    assert len(made) == 4
 
 
 def test_what_capacity_reports_of_a_jpeg_fits() -> None:

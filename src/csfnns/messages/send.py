@@ -143,7 +143,7 @@ class MessageSeeds:
 
 
 def draw_seeds(key: Key, route: Route, generator: "CoverGenerator", digest: bytes) -> Iterator[MessageSeeds]:
-    """Seeds of a new message, and in case its cover loses the address, of some more. Raises CoverError."""
+    """Seeds of a new message, and of more in case its cover holds too little or loses the address. Raises CoverError."""
     for _ in range(DRAWS):
         yield MessageSeeds.of(key, route, draw_nonce(key, route, generator, digest))
 
@@ -215,11 +215,17 @@ class Message:
         """Hide everything. Raises CapacityError, SearchError and Cancelled."""
         try:
             return self._hide()
-        except SearchError:
-            # In a few covers the channel loses what it leaves in others. What a second cover loses too asks for too much.
-            if self._method.name != "robust" or not self._take_cover():
+        except (CapacityError, SearchError) as error:
+            # Covers differ a little, in what they hold and in what a channel leaves. What a second one refuses is too much.
+            if not self._another_may_do(error) or not self._take_cover():
                 raise
             return self._hide()
+
+    def _another_may_do(self, error: CapacityError | SearchError) -> bool:
+        """Whether another cover is worth a try. An album's picture, which is then used up, is not for room alone."""
+        if isinstance(error, CapacityError):
+            return not isinstance(self._generator, FolderCovers)
+        return bool(self._method.name == "robust")
 
     def _take_cover(self) -> bool:
         """Take the next cover, or for `robust` the next one in which the address survives. False if none is such a one."""
