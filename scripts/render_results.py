@@ -13,8 +13,8 @@ results/earlier.json holds them, and `published-N` the paper's own (results/publ
 
 Each line is the figure as written (with words behind it, where the number alone stands elsewhere too), a result, and a path
 in its JSON: names after a dot, and in brackets a key, an index, or what an entry of a list has in one of its fields
-(`[bytes=20000]` in that field); `.count` is the length of a list. The figure is written again with as many decimals. It is
-an error if the paragraph lacks it.
+(`[bytes=20000]` in that field); `.count` is the length of a list, `.mean.NAME` the mean of that field of its entries. The
+figure is written again with as many decimals. It is an error if the paragraph lacks it.
 
 `--check` writes nothing and exits with 1 when a page is stale. tests/test_quotations.py finds figures without a source.
 """
@@ -53,14 +53,10 @@ class Table:
     head: Row
     rows: Callable[[Data | None], list[Row]]
     """Rows for the JSON's content, or for None where it was not run."""
-    earlier: str | None = None
-    """Table of results/earlier.json that stands in where it was not run."""
 
     def render(self, results: Path) -> str:
         """Return the table in Markdown, with the line that names its run."""
         data = _read(results / f"{self.source}.json")
-        if data is None and self.earlier:
-            return Kept("earlier", self.earlier).render(results)
         right = ["---", *["---:"] * (len(self.head) - 1)]
         lines = [_line(self.head), _line(right), *map(_line, self.rows(data))]
         return "\n".join([*lines, "", _origin(self.source, data)]) + "\n"
@@ -626,9 +622,8 @@ TABLES |= {
         "channels-imagenet",
         ["sent, searched for", "covers", "stego, dB", "least", "through", "recovered, dB", "least recovered"],
         _channels,
-        "channels",
     ),
-    "roundtrips": Table("roundtrips", ["what", "messages", "files", "right"], _round_trips, "roundtrips"),
+    "roundtrips": Table("roundtrips", ["what", "messages", "files", "right"], _round_trips),
     "replacement": Table("steganalysis", ["replaced", *(f"`{each}`" for each in _STATISTICS)], _statistics("rates")),
     "replacement-auc": Table(
         "steganalysis",
@@ -813,6 +808,9 @@ def look_up(data: Any, path: str) -> Any:
     for name, key in STEP.findall(path):
         if name == "count" and isinstance(data, list):
             data = len(data)
+        elif name == "mean" and isinstance(data, list):
+            every = {field: [each.get(field) for each in data] for field in data[0]}
+            data = {field: fmean(of) for field, of in every.items() if all(isinstance(each, float) for each in of)}
         elif name:
             data = (_only(data, path) if isinstance(data, list) else data)[name]
         elif isinstance(data, list):

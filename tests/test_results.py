@@ -85,23 +85,29 @@ def test_a_changed_result_makes_the_check_fail(tree: Path, capsys: pytest.Captur
     assert run(tree, "--check") == 0
 
 
-def test_a_table_that_was_not_run_shows_an_earlier_run(tree: Path) -> None:
+def test_an_earlier_run_names_its_command_commit_and_number_of_pictures(tree: Path) -> None:
     run_before = {"command": "python benchmarks/channels.py", "commit": "before 0123abc", "pictures": "10 pairs"}
     content = {"runs": {"channels": run_before | {"head": ["through", "dB"], "rows": [["JPEG 90", "36.0"]]}}}
     (tree / "results" / "earlier.json").write_text(json.dumps(content), "utf-8")
-    (tree / "docs" / "page.md").write_text("<!-- table: channels -->\n<!-- end -->\n", "utf-8")
+    (tree / "docs" / "page.md").write_text("<!-- table: earlier-channels -->\n<!-- end -->\n", "utf-8")
     assert run(tree) == 0
     assert "| JPEG 90 | 36.0 |" in page(tree)
     assert "An earlier run (before `0123abc`): `python benchmarks/channels.py`. Pictures: 10 pairs." in page(tree)
 
+
+def test_channels_show_pictures_by_case_and_bytes_by_what_arrives(tree: Path) -> None:
     rows = [{"stego": 40.0 + i, "compressed, jpeg:90/420": 38, "jpeg:90/420": 36.0 - i} for i in range(2)]
     files = [{"stego": 41, "jpeg:75/420": "exact", "noise:2": each} for each in ("exact", "lost")]
     content = {"rows": {"picture, jpeg:90/420": rows, "1 kB, jpeg": files}, "command": "c", "commit": "0123abc"}
     (tree / "results" / "channels-imagenet.json").write_text(json.dumps(content), "utf-8")
+    prose = (
+        "Stegos have 40.0 dB.\n\n<!-- figures\n40.0 = channels-imagenet rows[picture, jpeg:90/420].mean.stego\n-->\n"
+    )
+    (tree / "docs" / "page.md").write_text(f"<!-- table: channels -->\n<!-- end -->\n\n{prose}", "utf-8")
     assert run(tree) == 0
     assert "| picture, jpeg:90/420 | 2 | 40.5 | 40.0 | jpeg:90/420 | 35.5 | 35.0 |" in page(tree)
     assert "| 1 kB, jpeg | 2 | 41.0 | 41.0 | each of 2 cases | 1 of 2 exact | |" in page(tree)
-    assert "earlier" not in page(tree)
+    assert "Stegos have 40.5 dB." in page(tree)
 
 
 def test_round_trips_count_what_went_wrong(tree: Path) -> None:
