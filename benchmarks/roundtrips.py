@@ -65,7 +65,7 @@ MOST_GROWTH = 3 * MAX_CONTENT
 """Most bytes of memory that bombs and refusals may add."""
 SIDES = (64, 80, 128, 192, 256, 384, 512)
 KINDS = ("flat", "noise", "text", "photograph")
-SMALL = {"direct": 64, "grain": 64, "jpeg": 96, "robust": 128}
+SMALL = {"direct": 64, "grain": 64, "jpeg": 96, "robust": 256}
 FILL, SHARE = 0.95, 0.75
 """Most of the check cover's capacity that a file, and each of several files, may take: covers and parts differ."""
 NEAR = 0.3  # dB
