@@ -513,17 +513,17 @@ def _conversation(data: Data | None) -> list[Row]:
             f"{texts['revealed']:,} revealed at the other end",
         ],
         [
-            "pairs of pictures: a linear classifier without the key tells whether two share a key",
+            "pairs of pictures: a linear classifier that does not have the key tells whether both have the same one",
             f"{linking['pairs']:,}",
             f"{100 * linking['right']:.1f} % right",
         ],
         [
-            "the same with pictures that share some of their levels",
+            "pairs of unrelated pictures that were given some levels in common, against those without",
             f"{linking['pairs']:,}",
             shared,
         ],
         [
-            "the same with two pictures on one cover (control)",
+            "pairs of pictures on one cover, against unrelated ones (control)",
             f"{linking['pairs']:,}",
             f"{100 * linking['right, control']:.1f} % right",
         ],
@@ -539,9 +539,9 @@ _SECRECY = {
     "layout": "changes where the secret is far from its mean: correlation with the local energy of δ",
     "texture": "changes where the secret has edges: correlation with the local energy of δ",
     "autocorrelation": "changes repeated in the next pixel: mean magnitude of the autocorrelation of δ",
-    "two or three receivers": "changes of others removed: two and three receivers that a classifier tells apart, %",
+    "two or three receivers": "changes of others removed: accuracy of a classifier that tells two receivers from three, %",
     "a small or a large secret of the other": (
-        "changes of the other removed: small and large secrets that a classifier tells apart, %"
+        "changes of the other removed: accuracy of a classifier that tells a small secret from a large one, %"
     ),
 }
 """Figure of benchmarks/secrecy.py → the flaw that is put in, and what is measured."""

@@ -253,9 +253,9 @@ def capacity(
 ) -> "Capacity":
     """Bytes of a file for one receiver by a method for bytes: the most, and at each stego PSNR in dB.
 
-    Measured on the check cover; where another holds less, `hide` takes a further one. With "grain", the stego changes the
-    same whatever it holds. Of a JPEG file, the PSNR is that against the same file without a message, and the most leaves
-    30 dB. Raises CoverError, and UsageError for other methods.
+    Measured on the check cover. `hide` tries a second cover where the first holds less; an album's are tried once. With
+    "grain", the stego changes as much whatever it holds. For a JPEG file, the PSNR is measured against the same file
+    without a message, and the most leaves 30 dB. Raises CoverError, and UsageError for other methods.
     """
     from csfnns.methods import METHODS, Direct, Jpeg
 

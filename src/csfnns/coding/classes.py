@@ -12,7 +12,7 @@ _PIECE = 1 << 16
 
 
 def count_classes(classes: U16, number: int) -> I64:
-    """How many elements each of so many classes has, (number,)."""
+    """Count the elements of each class 0…number-1, (number,)."""
     counts = np.zeros(number, np.int64)
     for first in range(0, len(classes), _PIECE):
         counts += np.bincount(classes[first : first + _PIECE], minlength=number)
@@ -20,7 +20,7 @@ def count_classes(classes: U16, number: int) -> I64:
 
 
 def sum_classes(classes: U16, values: F64, number: int) -> F64:
-    """Sum of the values (n,) of each class, (number,)."""
+    """Sum the values (n,) of each class 0…number-1, (number,)."""
     sums = np.zeros(number)
     for first in range(0, len(classes), _PIECE):
         piece = slice(first, first + _PIECE)

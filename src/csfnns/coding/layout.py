@@ -89,7 +89,7 @@ class Layout:
         return whole[_shuffled(self.seed.derive("csfnns/2/direct/groups"), len(whole))]
 
     def count_groups(self, mask: int, home: int, number: int) -> I64:
-        """Number of positions of each of so many classes in `groups`, (number,)."""
+        """Count the positions in `groups` of each class 0…number-1, (number,), without making the groups."""
         size = self.model.group_size
         return count_classes(self.model.classes[self._used(mask, home)], number) // size * size
 
